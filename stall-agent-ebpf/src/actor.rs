@@ -1,0 +1,121 @@
+//! Who submits: the process of the running task, known by its tgid and its start.
+
+use aya_ebpf::bindings::BPF_NOEXIST;
+use aya_ebpf::helpers::{bpf_get_current_pid_tgid, generated::bpf_get_current_cgroup_id};
+use aya_ebpf::{macros::map, maps::Array, maps::HashMap};
+use aya_log_ebpf::debug;
+use stall_common::actor::{Actor, FIRST, UNKNOWN, Use, UseKey};
+use stall_common::loss::Loss;
+use stall_common::record::{Kind, Process};
+
+use crate::kernel::Task;
+use crate::{counter, loss, record};
+
+#[map]
+static ACTORS: HashMap<u32, Actor> = HashMap::with_max_entries(4096, 0);
+
+/// Ids given so far, less [`FIRST`].
+#[map]
+static ACTOR_IDS: Array<u64> = Array::with_max_entries(1, 0);
+
+#[map]
+static USES: HashMap<UseKey, Use> = HashMap::with_max_entries(8192, 0);
+
+/// Id of the running process. Sends a record when it is new.
+#[inline(always)]
+pub(crate) fn current() -> u32 {
+    let tgid = (bpf_get_current_pid_tgid() >> 32) as u32;
+    let leader = Task::current().leader();
+    let start = leader.start_boottime_ns();
+    known(tgid, start).unwrap_or_else(|| introduce(tgid, leader, start))
+}
+
+#[inline(always)]
+fn known(tgid: u32, start_boottime_ns: u64) -> Option<u32> {
+    // SAFETY: elements are written once, whole, and deleted by the exit of their process only.
+    let known = unsafe { &*ACTORS.get_ptr(tgid)? };
+    (known.start_boottime_ns == start_boottime_ns).then_some(known.id)
+}
+
+/// Forgets a process whose group leader exits. Returns its id, if it submitted anything. Its
+/// requests carry the id on, and what its other threads still submit begins another one.
+#[inline(always)]
+pub(crate) fn forget(tgid: u32) -> Option<u32> {
+    // SAFETY: elements are written once, whole, and deleted by the exit of their process only.
+    let id = ACTORS.get_ptr(tgid).map(|known| unsafe { (*known).id })?;
+    let _absent = ACTORS.remove(tgid);
+    Some(id)
+}
+
+/// The row of an actor, a disk and an operation.
+#[inline(always)]
+pub(crate) fn row(actor: u32, disk: u16, op: u8) -> Option<*mut Use> {
+    let key = UseKey {
+        actor,
+        disk,
+        op: op.into(),
+    };
+    if let Some(row) = USES.get_ptr_mut(key) {
+        return Some(row);
+    }
+    new_row(key)
+}
+
+#[inline(never)]
+fn new_row(key: UseKey) -> Option<*mut Use> {
+    // BPF_ANY would set back what another CPU just counted; that it exists already is no error.
+    let _exists = USES.insert(key, Use::default(), BPF_NOEXIST.into());
+    let row = USES.get_ptr_mut(key);
+    if row.is_none() {
+        loss::count(Loss::UsesFull);
+    }
+    row
+}
+
+#[inline(never)]
+fn introduce(tgid: u32, leader: Task, start_boottime_ns: u64) -> u32 {
+    let Some(ids) = ACTOR_IDS.get_ptr_mut(0) else {
+        return UNKNOWN;
+    };
+    // SAFETY: a pointer to an element of an array map.
+    let id = FIRST + unsafe { counter::fetch_add(ids, 1) } as u32;
+    let actor = Actor {
+        start_boottime_ns,
+        id,
+        reserved: 0,
+    };
+    if ACTORS.insert(tgid, actor, BPF_NOEXIST.into()).is_err() {
+        // Another thread of it was faster, and this number stays unused.
+        if let Some(known) = known(tgid, start_boottime_ns) {
+            return known;
+        }
+        // Replaces the ended process whose tgid is used again.
+        if ACTORS.insert(tgid, actor, 0).is_err() {
+            loss::count(Loss::ActorsFull);
+            return UNKNOWN;
+        }
+    }
+    debug!((), "actor {} is process {}", id, tgid);
+    announce(id, leader, start_boottime_ns);
+    id
+}
+
+#[inline(always)]
+fn announce(actor: u32, leader: Task, start_boottime_ns: u64) {
+    record::send(Kind::Process, |to: *mut Process| {
+        let ids = bpf_get_current_pid_tgid();
+        // SAFETY: a reserved record; each field is written.
+        unsafe {
+            (*to).start_boottime_ns = start_boottime_ns;
+            (*to).cgroup = bpf_get_current_cgroup_id();
+            (*to).actor = actor;
+            (*to).tgid = (ids >> 32) as u32;
+            (*to).tid = ids as u32;
+            (*to).kernel_thread = leader.is_kernel_thread().into();
+            leader.copy_comm(&raw mut (*to).comm);
+            let (len, total) = Task::current().copy_args(&raw mut (*to).args);
+            (*to).args_len = len;
+            (*to).args_total = total;
+        }
+    });
+}

@@ -1,0 +1,80 @@
+//! Numbers that several CPUs change.
+
+use core::arch::asm;
+
+/// Adds to a counter in a map.
+///
+/// The compiler offers no atomic addition for BPF (`atomic_cas` is off for the target), so it is
+/// written out: `BPF_ATOMIC | BPF_ADD`, on all kernels.
+///
+/// # Safety
+///
+/// `counter` points into a map value and is aligned.
+#[inline(always)]
+pub(crate) unsafe fn add(counter: *mut u64, value: u64) {
+    // SAFETY: by contract.
+    unsafe {
+        asm!("lock *(u64 *)({to} + 0) += {value}", to = in(reg) counter, value = in(reg) value, options(nostack));
+    }
+}
+
+/// Adds one to a histogram's bucket.
+///
+/// # Safety
+///
+/// As for [`add`].
+#[inline(always)]
+pub(crate) unsafe fn increment(counter: *mut u32) {
+    // SAFETY: by contract.
+    unsafe {
+        asm!("lock *(u32 *)({to} + 0) += {one}", to = in(reg) counter, one = in(wreg) 1u32, options(nostack));
+    }
+}
+
+/// Adds to a number and returns what it was: `BPF_ATOMIC | BPF_ADD | BPF_FETCH`, on 5.12 and
+/// later.
+///
+/// # Safety
+///
+/// As for [`add`].
+#[inline(always)]
+pub(crate) unsafe fn fetch_add(counter: *mut u64, value: u64) -> u64 {
+    let before: u64;
+    // SAFETY: by contract.
+    unsafe {
+        asm!(
+            "{value} = atomic_fetch_add((u64 *)({to} + 0), {value})",
+            to = in(reg) counter,
+            value = inlateout(reg) value => before,
+            options(nostack)
+        );
+    }
+    before
+}
+
+/// The value, which is below 1,024, in a way that the compiler knows nothing more of it. What it
+/// knows of a range it uses to test another register than the one that is then added to a
+/// pointer, which the verifier refuses. An empty template would put two lines of debugging
+/// information on one instruction, which the kernel refuses too.
+#[inline(always)]
+pub(crate) fn opaque(mut value: u64) -> u64 {
+    // SAFETY: changes a register only.
+    unsafe { asm!("{value} &= 1023", value = inout(reg) value, options(nomem, nostack)) };
+    value
+}
+
+/// Raises a maximum. Two CPUs that raise it at once may keep the smaller of two values; BPF has
+/// no atomic maximum.
+///
+/// # Safety
+///
+/// As for [`add`].
+#[inline(always)]
+pub(crate) unsafe fn raise(maximum: *mut u64, value: u64) {
+    // SAFETY: by contract.
+    unsafe {
+        if value > *maximum {
+            *maximum = value;
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! The task iterator: who is in D now, since when, and where in the kernel.
+//!
+//! Read at the start, where it also begins the sleeps that are older than the first hook; once
+//! per interval; and at the end.
+
+use aya_ebpf::helpers::generated::{bpf_get_task_stack, bpf_seq_write};
+use aya_ebpf::{macros::map, maps::PerCpuArray};
+use stall_common::blocked::{ACTIVE, DTask, is_d};
+use stall_common::control::SEEDING;
+
+use crate::kernel::Task;
+use crate::{blocked, control, ktime};
+
+/// Too large for the stack of a BPF program.
+#[map]
+static D_TASK: PerCpuArray<DTask> = PerCpuArray::with_max_entries(1, 0);
+
+/// `struct bpf_iter__task` (kernel/bpf/task_iter.c).
+#[repr(C)]
+pub(crate) struct Context {
+    /// `struct bpf_iter_meta *`, whose first field is the `struct seq_file *` to write to.
+    meta: *const *mut core::ffi::c_void,
+    /// Null at the end.
+    task: *const u8,
+}
+
+/// aya has no macro for iterators.
+#[unsafe(no_mangle)]
+#[unsafe(link_section = "iter/task")]
+fn d_tasks(ctx: *mut Context) -> i32 {
+    // SAFETY: the context of a task iterator.
+    let Context { meta, task } = unsafe { core::ptr::read_volatile(ctx) };
+    if task.is_null() {
+        return 0;
+    }
+    // SAFETY: the iterator's task, not null.
+    let task = unsafe { Task::new(task) };
+    let state = task.state();
+    // A task that set its state and still runs is not asleep yet.
+    if !is_d(state) || task.on_cpu() != 0 {
+        return 0;
+    }
+    let Some(to) = D_TASK.get_ptr_mut(0) else {
+        return 0;
+    };
+    // SAFETY: this CPU's buffer, which this program alone uses.
+    let to = unsafe { &mut *to };
+    describe(task, state, to);
+    seed(to);
+    // SAFETY: the iterator's own seq_file, and the whole buffer.
+    unsafe {
+        bpf_seq_write(
+            (*meta).cast(),
+            (&raw const *to).cast(),
+            size_of::<DTask>() as u32,
+        );
+    }
+    0
+}
+
+#[inline(always)]
+fn describe(task: Task, state: u32, to: &mut DTask) {
+    to.now_ns = ktime::now();
+    to.ran_sched_ns = task.ran_sched_ns();
+    to.now_sched_ns = Task::current().ran_sched_ns();
+    to.start_boottime_ns = task.start_boottime_ns();
+    to.tid = task.tid();
+    to.tgid = task.tgid();
+    to.state = state;
+    task.copy_comm(&raw mut to.comm);
+    // SAFETY: the buffer has as many bytes as said; the task is the iterator's trusted argument.
+    let bytes = unsafe {
+        bpf_get_task_stack(
+            task.as_ptr(),
+            (&raw mut to.frames).cast(),
+            size_of_val(&to.frames) as u32,
+            0,
+        )
+    };
+    to.depth = if bytes > 0 { bytes as u32 / 8 } else { 0 };
+}
+
+#[inline(always)]
+fn seed(task: &DTask) {
+    if !control::is_on(SEEDING) {
+        return;
+    }
+    if let Some(sleep) = blocked::slot(task.tid)
+        && sleep.flags & ACTIVE == 0
+    {
+        let age = age(task);
+        blocked::asleep(
+            sleep,
+            task.state,
+            task.now_ns.saturating_sub(age),
+            task.now_ns,
+        );
+    }
+}
+
+/// How long it has been asleep, to within a tick; 0, as a lower bound, where the kernel forgot.
+#[inline(always)]
+fn age(task: &DTask) -> u64 {
+    if task.ran_sched_ns == 0 {
+        return 0;
+    }
+    task.now_sched_ns.saturating_sub(task.ran_sched_ns)
+}

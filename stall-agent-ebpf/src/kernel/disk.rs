@@ -1,0 +1,55 @@
+//! `struct gendisk` (include/linux/blkdev.h).
+
+use aya_ebpf::helpers::generated::bpf_probe_read_kernel_str;
+use stall_common::disk::{NAME_LEN, dev};
+
+use super::{layout, load};
+
+/// A disk a request belongs to.
+#[derive(Clone, Copy)]
+pub(crate) struct Gendisk(*const u8);
+
+impl Gendisk {
+    /// Wraps a pointer loaded from a request or its queue.
+    ///
+    /// # Safety
+    ///
+    /// `pointer` is a `struct gendisk *` the verifier can type, or null.
+    #[inline(always)]
+    pub(crate) unsafe fn new(pointer: *const u8) -> Self {
+        Self(pointer)
+    }
+
+    #[inline(always)]
+    pub(crate) fn address(self) -> u64 {
+        self.0 as u64
+    }
+
+    /// `major << 20 | minor`; 0 for a hidden disk (the paths of NVMe multipath) and for null.
+    #[inline(always)]
+    pub(crate) fn dev(self) -> u32 {
+        // SAFETY: both are ints of a gendisk.
+        let (major, minor): (u32, u32) = unsafe {
+            (
+                load(self.0, layout!(disk_major)),
+                load(self.0, layout!(disk_first_minor)),
+            )
+        };
+        dev(major, minor)
+    }
+
+    /// Copies the name and its NUL. What is behind these in the kernel is left over from making
+    /// the name (`virtblk_name_format`, `sd_format_disk_name`), so what is behind them in `to`
+    /// stays as it was.
+    #[inline(always)]
+    pub(crate) fn copy_name(self, to: *mut [u8; NAME_LEN]) {
+        // SAFETY: `disk_name` has DISK_NAME_LEN = 32 bytes, and so has `to`.
+        unsafe {
+            bpf_probe_read_kernel_str(
+                to.cast(),
+                NAME_LEN as u32,
+                self.0.add(layout!(disk_name) as usize).cast(),
+            );
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! What user space set before load.
+
+use stall_common::params::Params;
+
+#[unsafe(no_mangle)]
+static PARAMS: Params = Params {
+    slow_ns: 0,
+    stack_min_ns: 0,
+    record_budget: 0,
+    filter: 0,
+    shard_mask: 0,
+    reserved: 0,
+};
+
+macro_rules! param {
+    ($name:ident => $field:ident: $type:ty) => {
+        #[inline(always)]
+        pub(crate) fn $name() -> $type {
+            // SAFETY: a field of a static that user space replaced before load and that is frozen
+            // since; volatile, so that the compiler does not take the initial value for granted.
+            unsafe { core::ptr::read_volatile(&raw const PARAMS.$field) }
+        }
+    };
+}
+
+param!(slow_ns => slow_ns: u64);
+param!(stack_min_ns => stack_min_ns: u64);
+param!(record_budget => record_budget: u32);
+param!(shard_mask => shard_mask: u32);
+
+/// Whether only the disks in `DISK_FILTER` are traced.
+#[inline(always)]
+pub(crate) fn filtered() -> bool {
+    // SAFETY: as above.
+    unsafe { core::ptr::read_volatile(&raw const PARAMS.filter) != 0 }
+}

@@ -1,0 +1,110 @@
+//! A request's completions, and its end.
+
+use stall_common::disk::DiskState;
+use stall_common::loss::Loss;
+use stall_common::record::{EndedRequest, Kind};
+use stall_common::request::{ACTIVE, OLDER, Op, Request as Slot};
+
+use super::slot;
+use super::tally::{End, count_series, count_use, measure};
+use crate::kernel::Request;
+use crate::{discard, disk, ktime, loss, params, record, series};
+
+/// Some bytes of a request are done.
+#[inline(always)]
+pub(super) fn completed(request: Request, failed: bool, bytes: u32) {
+    let now = ktime::now();
+    let left = request.bytes_left();
+    let Some(slot) = slot::active(request).or_else(|| older(request)) else {
+        return;
+    };
+    slot.done_bytes += u64::from(bytes);
+    if failed {
+        // SAFETY: a field of an element of an array map.
+        disk::count(slot.disk, slot.op, |events| unsafe {
+            &raw mut (*events).errors
+        });
+    }
+    if bytes < left {
+        // SAFETY: as above.
+        disk::count(slot.disk, slot.op, |events| unsafe {
+            &raw mut (*events).partial
+        });
+        return;
+    }
+    // The data part of a flush or FUA sequence completes with the flag set, and the whole again
+    // after the flag is cleared; the block layer's own flush keeps it (block/blk-flush.c).
+    if slot.op != Op::Flush as u8 && request.in_flush_sequence() {
+        // SAFETY: as above.
+        disk::count(slot.disk, slot.op, |events| unsafe {
+            &raw mut (*events).sequenced
+        });
+        return;
+    }
+    end(slot, now);
+}
+
+/// A request that was never seen, with the kernel's own stamp of its start.
+#[inline(never)]
+fn older(request: Request) -> Option<&'static mut Slot> {
+    if request.start_time_ns() == 0 {
+        // Of a disk that is not traced, it is not missed.
+        disk::index(request)?;
+        loss::count(Loss::UnmatchedCompletion);
+        return None;
+    }
+    slot::begin_unseen(request, ktime::now())
+}
+
+#[inline(always)]
+fn end(slot: &mut Slot, now: u64) {
+    slot.flags &= !ACTIVE;
+    let Some(state) = disk::state(slot.disk.into()) else {
+        return;
+    };
+    let end = measure(slot, state, now);
+    if let Some(series) = series::shard(slot.series) {
+        count_series(series, slot, &end);
+    }
+    if slot.flags & OLDER != 0 {
+        // SAFETY: a field of an element of an array map.
+        disk::count(slot.disk, slot.op, |events| unsafe {
+            &raw mut (*events).older
+        });
+    }
+    let slow = end.total_ns >= params::slow_ns();
+    count_use(slot, &end, slow);
+    if discard::has_origin(slot.op) {
+        end_discard(slot, state, &end);
+    } else if slow {
+        send(Kind::SlowRequest, slot, end.overlap_ns);
+    }
+}
+
+#[inline(always)]
+fn end_discard(slot: &Slot, state: *mut DiskState, end: &End) {
+    if slot.issued_ns != 0 && discard::is_discard(slot.op) {
+        discard::ended(state, end.now);
+    }
+    discard::count(
+        slot,
+        end.queue_ns.unwrap_or(0),
+        end.device_ns.unwrap_or(0),
+        end.now,
+    );
+    send(Kind::Discard, slot, 0);
+}
+
+#[inline(never)]
+fn send(kind: Kind, slot: &Slot, overlap_ns: u64) {
+    if !record::within_budget() {
+        return;
+    }
+    record::send(kind, |to: *mut EndedRequest| {
+        // SAFETY: a reserved record; each field is written.
+        unsafe {
+            (*to).request = *slot;
+            (*to).overlap_ns = overlap_ns;
+        }
+    });
+}

@@ -1,0 +1,70 @@
+//! The life of a block request. Entry points; the rules are in `life` and `end`.
+
+mod end;
+mod life;
+mod slot;
+mod tally;
+
+use aya_ebpf::EbpfContext as _;
+use aya_ebpf::macros::btf_tracepoint;
+use aya_ebpf::programs::BtfTracePointContext;
+
+use crate::kernel::Request;
+
+/// In the submitter's context, before a plug or a worker can take the request over (6.5 and
+/// later).
+///
+/// match-proto: `block_io_start(struct request *rq)`
+#[btf_tracepoint(function = "block_io_start")]
+fn block_io_start(ctx: BtfTracePointContext) {
+    life::submitted(ctx.as_ptr(), request(&ctx));
+}
+
+/// The earliest sight of a request on kernels without `block_io_start`; requests that are issued
+/// directly skip it.
+///
+/// match-proto: `block_rq_insert(struct request *rq)`
+#[btf_tracepoint(function = "block_rq_insert")]
+fn block_rq_insert(ctx: BtfTracePointContext) {
+    life::submitted(ctx.as_ptr(), request(&ctx));
+}
+
+/// On any CPU and in any task: a worker flushes other tasks' plugs.
+///
+/// match-proto: `block_rq_issue(struct request *rq)`
+#[btf_tracepoint(function = "block_rq_issue")]
+fn block_rq_issue(ctx: BtfTracePointContext) {
+    life::issued(request(&ctx));
+}
+
+/// The driver could not take it; it will be issued again.
+///
+/// match-proto: `block_rq_requeue(struct request *rq)`
+#[btf_tracepoint(function = "block_rq_requeue")]
+fn block_rq_requeue(ctx: BtfTracePointContext) {
+    life::requeued(request(&ctx));
+}
+
+/// Its bios went to another request; it will never complete.
+///
+/// match-proto: `block_rq_merge(struct request *rq)`
+#[btf_tracepoint(function = "block_rq_merge")]
+fn block_rq_merge(ctx: BtfTracePointContext) {
+    life::merged(request(&ctx));
+}
+
+/// Some or all of what is left of it is done. In an interrupt, on any CPU.
+///
+/// match-proto: `block_rq_complete(struct request *rq, blk_status_t error, unsigned int nr_bytes)`
+#[btf_tracepoint(function = "block_rq_complete")]
+fn block_rq_complete(ctx: BtfTracePointContext) {
+    let error: u32 = ctx.arg(1);
+    let bytes: u32 = ctx.arg(2);
+    end::completed(request(&ctx), error & 0xff != 0, bytes);
+}
+
+#[inline(always)]
+fn request(ctx: &BtfTracePointContext) -> Request {
+    // SAFETY: the first argument of all of these tracepoints is the request.
+    unsafe { Request::new(ctx.arg(0)) }
+}

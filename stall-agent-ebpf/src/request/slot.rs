@@ -1,0 +1,125 @@
+//! Where the state of a request is kept.
+//!
+//! An element of `REQUESTS` is the slot of one `struct request`. Requests are preallocated per tag
+//! and used again, so a slot is taken over in place by the next life, never deleted.
+
+use aya_ebpf::bindings::BPF_NOEXIST;
+use aya_ebpf::{macros::map, maps::HashMap};
+use aya_log_ebpf::debug;
+use stall_common::actor::{FLUSH_MACHINERY, UNKNOWN};
+use stall_common::control::CLOSING;
+use stall_common::loss::Loss;
+use stall_common::request::{ACTIVE, OLDER, Op, Request as Slot};
+
+use crate::kernel::Request;
+use crate::{control, counter, discard, disk, loss, series};
+
+/// Sized by user space from the tags the disks have.
+#[map]
+static REQUESTS: HashMap<u64, Slot> = HashMap::with_max_entries(16384, 0);
+
+/// The slot of a request whose life was seen to begin.
+#[inline(always)]
+pub(super) fn active(request: Request) -> Option<&'static mut Slot> {
+    let slot = slot(request)?;
+    if slot.flags & ACTIVE == 0 {
+        return None;
+    }
+    Some(slot)
+}
+
+/// A life whose submission was not seen: the block layer's own flush, or a request older than the
+/// first hook. It began when the kernel says, or `now`.
+#[inline(never)]
+pub(super) fn begin_unseen(request: Request, now: u64) -> Option<&'static mut Slot> {
+    if control::is_on(CLOSING) {
+        return None;
+    }
+    let op = request.op() as u8;
+    let stamp = request.start_time_ns();
+    let slot = begin(request, op, if stamp == 0 { now } else { stamp }, now)?;
+    if op == Op::Flush as u8 {
+        slot.actor = FLUSH_MACHINERY;
+    } else {
+        slot.actor = UNKNOWN;
+        slot.flags |= OLDER;
+    }
+    slot.tid = 0;
+    Some(slot)
+}
+
+/// The discard clock is read as of `now`: what it was at a stamp in the past it does not tell, so
+/// that an older request's overlap is a lower bound. Not to be read stands for the latest time
+/// there is, which overlaps with nothing.
+#[inline(always)]
+pub(super) fn begin(
+    request: Request,
+    op: u8,
+    queued_ns: u64,
+    now: u64,
+) -> Option<&'static mut Slot> {
+    let index = disk::index(request)?;
+    let state = disk::state(index)?;
+    let slot = slot(request).or_else(|| new_slot(request))?;
+    if slot.flags & ACTIVE != 0 {
+        abandon(slot, now);
+    }
+    slot.queued_ns = queued_ns;
+    slot.issued_ns = 0;
+    slot.discard_clock_ns = discard::clock(state, now).unwrap_or(u64::MAX);
+    slot.done_bytes = 0;
+    slot.sector = request.sector();
+    slot.stack = 0;
+    slot.bytes = request.bytes_left();
+    slot.disk = index as u16;
+    slot.series = series::index(state, index, op);
+    slot.op = op;
+    slot.flags = ACTIVE;
+    slot.requeues = 0;
+    Some(slot)
+}
+
+/// A life whose end was not seen, by whatever made the kernel leave the program out. It did end,
+/// since its request is used again: it counts, without a latency.
+#[inline(never)]
+fn abandon(slot: &Slot, now: u64) {
+    loss::count(Loss::MissedCompletion);
+    debug!((), "completion of operation {} not seen", slot.op);
+    if slot.issued_ns == 0 {
+        return;
+    }
+    if let Some(series) = series::shard(slot.series) {
+        // SAFETY: fields of an element of an array map.
+        unsafe {
+            counter::add(&raw mut (*series).ops, 1);
+            counter::add(&raw mut (*series).bytes, slot.bytes.into());
+        }
+    }
+    if discard::is_discard(slot.op)
+        && let Some(state) = disk::state(slot.disk.into())
+    {
+        discard::ended(state, now);
+    }
+}
+
+#[inline(always)]
+fn slot(request: Request) -> Option<&'static mut Slot> {
+    // SAFETY: elements are never deleted. The block layer hands a request from one CPU to the
+    // next, so the tracepoints of one request do not run at the same time.
+    REQUESTS
+        .get_ptr_mut(request.address())
+        .map(|slot| unsafe { &mut *slot })
+}
+
+#[inline(never)]
+fn new_slot(request: Request) -> Option<&'static mut Slot> {
+    let key = request.address();
+    if REQUESTS
+        .insert(key, Slot::default(), BPF_NOEXIST.into())
+        .is_err()
+    {
+        loss::count(Loss::RequestsFull);
+        return None;
+    }
+    slot(request)
+}

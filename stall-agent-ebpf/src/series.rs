@@ -1,0 +1,81 @@
+//! What is summed up per disk and operation, in copies for groups of CPUs.
+
+use aya_ebpf::bindings::BPF_NOEXIST;
+use aya_ebpf::helpers::bpf_get_smp_processor_id;
+use aya_ebpf::{macros::map, maps::Array, maps::HashMap};
+use stall_common::disk::{DiskState, Latency, Series};
+use stall_common::histogram::{BUCKETS, bucket};
+use stall_common::loss::Loss;
+
+use crate::{counter, loss, params};
+
+/// Sized by user space: series x shards.
+#[map]
+static SERIES: Array<Series> = Array::with_max_entries(64, 0);
+
+/// Indices given so far.
+#[map]
+static SERIES_COUNT: Array<u64> = Array::with_max_entries(1, 0);
+
+/// By `disk << 8 | operation`.
+#[map]
+static SERIES_IDS: HashMap<u32, u32> = HashMap::with_max_entries(512, 0);
+
+/// A series that does not exist: beyond the end of the map.
+const NONE: u16 = u16::MAX;
+
+/// Index of the series of a disk and operation.
+#[inline(always)]
+pub(crate) fn index(state: *mut DiskState, disk: u32, op: u8) -> u16 {
+    // SAFETY: the operation is masked to the array's 8 elements.
+    let known = unsafe { (*state).series[usize::from(op & 7)] };
+    if known != 0 {
+        return (known - 1) as u16;
+    }
+    introduce(state, disk, op)
+}
+
+/// This CPU's copy of a series.
+#[inline(always)]
+pub(crate) fn shard(series: u16) -> Option<*mut Series> {
+    let mask = params::shard_mask();
+    // SAFETY: the helper takes nothing.
+    let cpu = unsafe { bpf_get_smp_processor_id() };
+    let shard = SERIES.get_ptr_mut(u32::from(series) * (mask + 1) + (cpu & mask));
+    if shard.is_none() {
+        loss::count(Loss::SeriesFull);
+    }
+    shard
+}
+
+/// Counts a latency.
+#[inline(always)]
+pub(crate) fn observe(series: *mut Series, latency: Latency, ns: u64) {
+    let index = counter::opaque(u64::from(bucket(ns)));
+    if index >= BUCKETS as u64 {
+        return; // never: the verifier cannot know
+    }
+    // SAFETY: both indices are within the arrays.
+    unsafe { counter::increment(&raw mut (*series).histograms[latency as usize][index as usize]) };
+}
+
+/// Two CPUs may come here at once for the same series: the one whose insert succeeds decides, and
+/// the other's number stays unused.
+#[inline(never)]
+fn introduce(state: *mut DiskState, disk: u32, op: u8) -> u16 {
+    let key = disk << 8 | u32::from(op);
+    let Some(count) = SERIES_COUNT.get_ptr_mut(0) else {
+        return NONE;
+    };
+    // SAFETY: a pointer to an element of an array map.
+    let number = unsafe { counter::fetch_add(count, 1) } as u32;
+    let _exists = SERIES_IDS.insert(key, number, BPF_NOEXIST.into());
+    let Some(number) = SERIES_IDS.get_ptr(key) else {
+        return NONE;
+    };
+    // SAFETY: elements are written once and never deleted; the operation is masked to the array.
+    unsafe {
+        (*state).series[usize::from(op & 7)] = *number + 1;
+        *number as u16
+    }
+}

@@ -1,0 +1,222 @@
+//! Builds the BPF programs and names the build.
+//!
+//! In: `.toolchain/bpf`, written by `cargo xtask setup`. Out: `$OUT_DIR/stall-agent-ebpf`, the BPF
+//! object to embed, and `STALL_AGENT_VERSION`, the package version with the commit it is built from.
+//! What the outer cargo sets for its own compiler is kept away from the compiler of the BPF side.
+
+use std::collections::HashMap;
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{self, Command};
+
+type Result<T> = std::result::Result<T, String>;
+
+const PACKAGE: &str = "stall-agent-ebpf";
+const TARGET: &str = "bpfel-unknown-none";
+
+/// Set by cargo, clippy or rustup for the host's compiler; wrong for the other one.
+const LEAKS: [&str; 11] = [
+    "CARGO_BUILD_RUSTC",
+    "CARGO_BUILD_TARGET",
+    "CARGO_ENCODED_RUSTFLAGS",
+    "CARGO_TARGET_DIR",
+    "CLIPPY_ARGS",
+    "LD_LIBRARY_PATH",
+    "RUSTC",
+    "RUSTC_LINKER",
+    "RUSTDOC",
+    "RUSTFLAGS",
+    "RUSTUP_TOOLCHAIN",
+];
+
+/// What the programs and their name depend on, seen from the workspace.
+const INPUTS: [&str; 8] = [
+    ".cargo/config.toml",
+    ".toolchain/bpf",
+    "Cargo.lock",
+    "Cargo.toml",
+    "stall-agent-ebpf",
+    "stall-agent/build.rs",
+    "stall-agent/src",
+    "stall-common",
+];
+
+/// `cargo::error` fails the build by itself, and shows only what it says.
+fn main() {
+    if let Err(message) = run() {
+        println!("cargo::error={message}");
+    }
+}
+
+fn run() -> Result<()> {
+    let workspace = workspace()?;
+    let out = PathBuf::from(variable("OUT_DIR")?);
+    for input in INPUTS {
+        println!(
+            "cargo::rerun-if-changed={}",
+            workspace.join(input).display()
+        );
+    }
+    name_the_build(&workspace)?;
+    let toolchain = Toolchain::read(&workspace.join(".toolchain/bpf"))?;
+    let target_dir = target_dir(&out);
+    build(&workspace, &toolchain, &target_dir)?;
+    copy(
+        &target_dir.join(TARGET).join("release").join(PACKAGE),
+        &out.join(PACKAGE),
+    )
+}
+
+fn workspace() -> Result<PathBuf> {
+    let package = PathBuf::from(variable("CARGO_MANIFEST_DIR")?);
+    let parent = package
+        .parent()
+        .ok_or("the package has no workspace around it")?;
+    Ok(parent.to_path_buf())
+}
+
+fn variable(name: &str) -> Result<String> {
+    env::var(name).map_err(|error| format!("cargo sets {name}, but: {error}"))
+}
+
+/// The compiler and linker of the BPF side.
+struct Toolchain {
+    cargo: String,
+    rustc: String,
+    linker: PathBuf,
+    build_std: bool,
+}
+
+impl Toolchain {
+    fn read(file: &Path) -> Result<Self> {
+        let text = fs::read_to_string(file).map_err(|error| {
+            format!(
+                "no BPF toolchain ({}: {error}): run cargo xtask setup",
+                file.display()
+            )
+        })?;
+        let values: HashMap<_, _> = text
+            .lines()
+            .filter_map(|line| line.split_once('='))
+            .collect();
+        let toolchain = Self::from_values(&values)
+            .ok_or_else(|| format!("{} is incomplete: run cargo xtask setup", file.display()))?;
+        toolchain.check_present()?;
+        Ok(toolchain)
+    }
+
+    fn from_values(values: &HashMap<&str, &str>) -> Option<Self> {
+        Some(Self {
+            cargo: (*values.get("CARGO")?).to_owned(),
+            rustc: (*values.get("RUSTC")?).to_owned(),
+            linker: Path::new(values.get("LINKER_DIR")?).join("bpf-linker"),
+            build_std: *values.get("BUILD_STD")? == "1",
+        })
+    }
+
+    fn check_present(&self) -> Result<()> {
+        let parts = [Path::new(&self.cargo), Path::new(&self.rustc), &self.linker];
+        match parts.iter().find(|part| !part.exists()) {
+            Some(gone) => Err(format!(
+                "{} has gone: run cargo xtask setup",
+                gone.display()
+            )),
+            None => Ok(()),
+        }
+    }
+}
+
+/// One directory for every profile, so that clippy, tests and release share one build of the programs.
+fn target_dir(out: &Path) -> PathBuf {
+    let root = out
+        .ancestors()
+        .find(|dir| dir.join("CACHEDIR.TAG").exists());
+    root.unwrap_or(out).join("bpf")
+}
+
+fn build(workspace: &Path, toolchain: &Toolchain, target_dir: &Path) -> Result<()> {
+    let mut command = Command::new(&toolchain.cargo);
+    command
+        .current_dir(workspace)
+        .args(["build", "--release", "--locked"]);
+    command
+        .args(["--package", PACKAGE, "--target", TARGET])
+        .arg("--target-dir")
+        .arg(target_dir);
+    if toolchain.build_std {
+        command.arg("-Zbuild-std=core");
+    }
+    set_environment(&mut command, toolchain);
+    let status = command
+        .status()
+        .map_err(|error| format!("{}: {error}", toolchain.cargo))?;
+    if !status.success() {
+        println!("cargo::error=the BPF programs do not build; the compiler says why at the end");
+        // Only then does cargo show what the compiler said.
+        process::exit(1);
+    }
+    Ok(())
+}
+
+fn set_environment(command: &mut Command, toolchain: &Toolchain) {
+    for name in LEAKS {
+        command.env_remove(name);
+    }
+    command
+        .env("RUSTC", &toolchain.rustc)
+        .env("RUSTC_BOOTSTRAP", "1")
+        .env("RUSTC_WRAPPER", "")
+        .env("RUSTC_WORKSPACE_WRAPPER", "")
+        .env("CARGO_TARGET_BPFEL_UNKNOWN_NONE_LINKER", &toolchain.linker);
+}
+
+fn copy(object: &Path, to: &Path) -> Result<()> {
+    fs::copy(object, to).map_err(|error| format!("{}: {error}", object.display()))?;
+    Ok(())
+}
+
+/// `0.1.0 (6b58c41-dirty)`; `unknown` in place of the commit outside git.
+fn name_the_build(workspace: &Path) -> Result<()> {
+    for path in ["HEAD", "logs/HEAD"] {
+        watch_git_file(workspace, path);
+    }
+    let package = variable("CARGO_PKG_VERSION")?;
+    let commit = commit(workspace).unwrap_or_else(|| "unknown".to_owned());
+    println!("cargo::rustc-env=STALL_AGENT_VERSION={package} ({commit})");
+    Ok(())
+}
+
+/// Only a file that is there: cargo would run this script every time for one that is not.
+fn watch_git_file(workspace: &Path, name: &str) {
+    let path = git(workspace, &["rev-parse", "--git-path", name]).map(|path| workspace.join(path));
+    if let Some(path) = path.filter(|path| path.exists()) {
+        println!("cargo::rerun-if-changed={}", path.display());
+    }
+}
+
+fn commit(workspace: &Path) -> Option<String> {
+    let commit = git(workspace, &["rev-parse", "--short", "HEAD"])?;
+    let changes = git(
+        workspace,
+        &["status", "--porcelain", "--untracked-files=no"],
+    )?;
+    Some(if changes.is_empty() {
+        commit
+    } else {
+        format!("{commit}-dirty")
+    })
+}
+
+fn git(workspace: &Path, arguments: &[&str]) -> Option<String> {
+    let mut command = Command::new("git");
+    command
+        .current_dir(workspace)
+        .env("GIT_OPTIONAL_LOCKS", "0")
+        .args(arguments);
+    let output = command
+        .output()
+        .ok()
+        .filter(|output| output.status.success())?;
+    Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}

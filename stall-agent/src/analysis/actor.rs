@@ -1,0 +1,84 @@
+//! Who used the disks, and how much of each.
+
+use std::collections::HashMap;
+
+use super::names::{Names, actor_label};
+use super::ratio;
+use crate::capture::{self, Capture, Use};
+use crate::report::model::{Actor, ActorUse};
+
+/// All submitters, those with the most device time first.
+pub(super) fn actors(capture: &Capture, names: &Names<'_>) -> Vec<Actor> {
+    let device_ns = device_time(&capture.uses);
+    let mut uses: HashMap<u32, Vec<ActorUse>> = HashMap::new();
+    for used in &capture.uses {
+        let whole = device_ns.get(&used.disk).copied().unwrap_or(0);
+        uses.entry(used.actor)
+            .or_default()
+            .push(actor_use(names, used, whole));
+    }
+    let mut actors: Vec<Actor> = capture
+        .actors
+        .iter()
+        .map(|actor| self::actor(names, actor, uses.remove(&actor.id).unwrap_or_default()))
+        .collect();
+    actors.extend(unlisted(uses));
+    actors.sort_by_key(|actor| (std::cmp::Reverse(busy(&actor.uses)), actor.id));
+    actors
+}
+
+fn actor(names: &Names<'_>, actor: &capture::Actor, mut uses: Vec<ActorUse>) -> Actor {
+    uses.sort_by(|a, b| (&a.device, a.op).cmp(&(&b.device, b.op)));
+    Actor {
+        id: actor.id,
+        label: actor_label(actor),
+        process: actor.process.as_ref().map(|process| names.process(process)),
+        uses,
+    }
+}
+
+/// Rows of actors that the capture does not list: the two without a process, or one whose record was lost.
+fn unlisted(uses: HashMap<u32, Vec<ActorUse>>) -> impl Iterator<Item = Actor> {
+    uses.into_iter().map(|(id, uses)| {
+        let nobody = capture::Actor { id, process: None };
+        Actor {
+            id,
+            label: actor_label(&nobody),
+            process: None,
+            uses,
+        }
+    })
+}
+
+fn busy(uses: &[ActorUse]) -> u64 {
+    uses.iter()
+        .fold(0, |sum, used| sum.saturating_add(used.device_ns))
+}
+
+fn device_time(uses: &[Use]) -> HashMap<u16, u64> {
+    let mut device_ns = HashMap::<u16, u64>::new();
+    for used in uses {
+        let sum = device_ns.entry(used.disk).or_default();
+        *sum = sum.saturating_add(used.device_ns);
+    }
+    device_ns
+}
+
+fn actor_use(names: &Names<'_>, used: &Use, disk_device_ns: u64) -> ActorUse {
+    ActorUse {
+        device: names.device(used.disk),
+        op: used.op,
+        ops: used.ops,
+        bytes: used.bytes,
+        queue_ns: used.queue_ns,
+        device_ns: used.device_ns,
+        total_ns: used.total_ns,
+        device_share: ratio(used.device_ns, disk_device_ns),
+        slowest_ns: used.slowest_ns,
+        slow_ops: used.slow_ops,
+        exposed_ops: used.exposed_ops,
+        exposed_slow_ops: used.exposed_slow_ops,
+        exposed_total_ns: used.exposed_total_ns,
+        overlap_ns: used.overlap_ns,
+    }
+}

@@ -1,0 +1,101 @@
+//! What was not measured, as shares: rules C2, C3 and C5 of `docs/principles.md`.
+
+use stall_common::loss::Loss as Cause;
+
+use crate::capture::Capture;
+use crate::report::model::{Loss, Losses};
+
+pub(super) fn losses(capture: &Capture) -> Losses {
+    let lost = |kind| {
+        let of_kind = capture
+            .loss
+            .iter()
+            .filter(|loss| touches(&loss.cause) == kind);
+        of_kind.fold(0u64, |sum, loss| sum.saturating_add(loss.count))
+    };
+    Losses {
+        request_share: share(lost(Touches::Requests), requests(capture)),
+        record_share: share(lost(Touches::Records), records(capture)),
+        sleep_share: share(lost(Touches::Sleeps), sleeps(capture)),
+        causes: causes(capture),
+    }
+}
+
+fn causes(capture: &Capture) -> Vec<Loss> {
+    let happened = capture.loss.iter().filter(|loss| loss.count > 0);
+    happened
+        .map(|loss| Loss {
+            cause: loss.cause.clone(),
+            count: loss.count,
+        })
+        .collect()
+}
+
+/// What a loss makes incomplete.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Touches {
+    /// Counts and times of requests.
+    Requests,
+    /// Names and single requests.
+    Records,
+    /// Sleeps and stacks.
+    Sleeps,
+    /// Nothing a verdict rests on.
+    Nothing,
+}
+
+/// A cause this version does not know may touch anything: it is held to touch requests.
+fn touches(name: &str) -> Touches {
+    let known = Cause::ALL.iter().find(|cause| cause.name() == name);
+    known.map_or(Touches::Requests, |cause| match cause {
+        Cause::RequestsFull
+        | Cause::ActorsFull
+        | Cause::UsesFull
+        | Cause::DisksFull
+        | Cause::SeriesFull
+        | Cause::DiscardsFull
+        | Cause::UnmatchedCompletion
+        | Cause::MissedCompletion
+        | Cause::NegativeTime
+        | Cause::ClockRace => Touches::Requests,
+        Cause::RingFull => Touches::Records,
+        Cause::SleepsFull
+        | Cause::BlockedFull
+        | Cause::StacksFull
+        | Cause::StackWalk
+        | Cause::MissedWakeup => Touches::Sleeps,
+        // Slow requests beyond the budget are counted all the same, only not shown one by one.
+        Cause::RecordBudget => Touches::Nothing,
+    })
+}
+
+fn share(lost: u64, kept: u64) -> f64 {
+    super::ratio(lost, lost.saturating_add(kept)).unwrap_or(0.0)
+}
+
+fn requests(capture: &Capture) -> u64 {
+    let ended = capture
+        .series
+        .iter()
+        .fold(0u64, |sum, series| sum.saturating_add(series.ops));
+    ended.saturating_add(capture.unfinished_requests.len() as u64)
+}
+
+fn records(capture: &Capture) -> u64 {
+    let single =
+        capture.slow_requests.len() + capture.discard_requests.len() + capture.long_sleeps.len();
+    (single + capture.actors.len() + capture.tasks.len() + capture.disks.len()) as u64
+}
+
+fn sleeps(capture: &Capture) -> u64 {
+    let long = capture
+        .blocked
+        .iter()
+        .fold(0u64, |sum, row| sum.saturating_add(row.sleeps));
+    let short = capture
+        .tasks
+        .iter()
+        .fold(0u64, |sum, task| sum.saturating_add(task.short_sleeps));
+    long.saturating_add(short)
+        .saturating_add(capture.unfinished_sleeps.len() as u64)
+}

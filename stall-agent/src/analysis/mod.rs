@@ -1,0 +1,137 @@
+//! From what was observed to what it means. Pure: reads no file, asks no kernel, knows no clock but
+//! the capture's; the same capture gives the same report, also years later on another machine. The
+//! rules are in `docs/principles.md`.
+
+mod actor;
+mod blocked;
+mod device;
+mod discard;
+mod exposure;
+mod histogram;
+#[cfg(test)]
+mod hostile;
+mod interval;
+mod latency;
+mod lock_step;
+mod loss;
+mod names;
+mod origin;
+mod reason;
+mod request;
+mod risk;
+mod run;
+mod stack;
+mod stall;
+mod symbol;
+mod verdict;
+
+#[cfg(test)]
+mod test_capture;
+#[cfg(test)]
+mod test_report;
+
+use crate::capture::{Capture, Op};
+use crate::report::model;
+use names::Names;
+
+/// Judges a capture.
+#[must_use]
+pub fn analyze(capture: &Capture) -> model::Report {
+    let names = Names::new(capture);
+    let findings = findings(capture, &names);
+    let verdict = verdict::judge(&findings);
+    model::Report {
+        schema: model::SCHEMA.to_owned(),
+        verdict,
+        agent: run::agent(capture),
+        host: run::host(&capture.host),
+        window: findings.window,
+        settings: findings.settings,
+        hooks: findings.hooks,
+        losses: findings.losses,
+        devices: findings.devices,
+        actors: findings.actors,
+        discards: findings.discards,
+        victims: findings.victims,
+        requests: findings.requests,
+        blocked: findings.blocked,
+        intervals: interval::intervals(capture, &names),
+        stacks: run::stacks(&capture.stacks),
+    }
+}
+
+/// The parts of the report that the verdict rests on.
+struct Findings {
+    os: Option<String>,
+    window: model::Window,
+    settings: model::Settings,
+    hooks: Vec<model::Hook>,
+    losses: model::Losses,
+    devices: Vec<model::Device>,
+    actors: Vec<model::Actor>,
+    discards: Vec<model::DiscardGroup>,
+    victims: Vec<model::Victim>,
+    requests: model::Requests,
+    blocked: Vec<model::BlockedTask>,
+}
+
+fn findings(capture: &Capture, names: &Names<'_>) -> Findings {
+    let blocked = blocked::tasks(capture, names);
+    let mut discards = discard::groups(capture, names);
+    discard::infer_origins(&mut discards, &blocked, capture.window.start_ns);
+    let requests = request::requests(capture, names);
+    let victims = exposure::victims(capture, names, &discards);
+    let devices = device::devices(
+        capture,
+        names,
+        &stall::Inputs {
+            discards: &discards,
+            requests: &requests,
+        },
+    );
+    Findings {
+        os: capture.host.os.clone(),
+        window: run::window(&capture.window),
+        settings: run::settings(&capture.settings),
+        hooks: run::hooks(&capture.hooks),
+        losses: loss::losses(capture),
+        devices,
+        actors: actor::actors(capture, names),
+        discards,
+        victims,
+        requests,
+        blocked,
+    }
+}
+
+/// Operations whose latency somebody waits for: the block layer's own flushes are waited for as the
+/// empty preflushes of their callers, and discards are what is suspected.
+const fn is_waited_for(op: Op) -> bool {
+    match op {
+        Op::Read | Op::Write | Op::Preflush => true,
+        Op::Flush | Op::Discard | Op::SecureErase | Op::WriteZeroes | Op::Other => false,
+    }
+}
+
+/// Operations that move the discard clock.
+const fn is_discard(op: Op) -> bool {
+    match op {
+        Op::Discard | Op::SecureErase => true,
+        Op::Read | Op::Write | Op::Preflush | Op::Flush | Op::WriteZeroes | Op::Other => false,
+    }
+}
+
+/// `part / whole`; nothing when there is no whole.
+fn ratio(part: u64, whole: u64) -> Option<f64> {
+    (whole > 0).then(|| significant(part as f64 / whole as f64))
+}
+
+/// A ratio to six significant digits: what is beyond is noise, and a short decimal is read back as it was.
+fn significant(value: f64) -> f64 {
+    format!("{value:.5e}").parse().unwrap_or(value)
+}
+
+/// Mean of a sum, rounded down.
+const fn mean(sum: u64, count: u64) -> Option<u64> {
+    sum.checked_div(count)
+}

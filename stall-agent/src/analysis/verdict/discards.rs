@@ -1,0 +1,251 @@
+//! Weighs discards, disk by disk and origin by origin: rules D1 to D7.
+
+use std::cmp::Ordering;
+use std::collections::BTreeSet;
+
+use stall_common::actor::UNKNOWN;
+
+use super::comparison::{Outcome, compare, is_comparable, refuted};
+use super::evidence::{self, Scales};
+use super::rules;
+use crate::analysis::exposure::waited;
+use crate::analysis::stall::oldest_unfinished;
+use crate::analysis::{Findings, is_waited_for, ratio};
+use crate::report::model::{
+    Device, DiscardGroup, Exposure, Fact, Hypothesis, Kind, Origin, Standing,
+};
+use crate::report::thousands;
+
+/// One hypothesis for each disk and origin of discards.
+pub(super) fn weigh_all(findings: &Findings) -> Vec<Hypothesis> {
+    let pairs: BTreeSet<(&str, Origin)> = findings
+        .discards
+        .iter()
+        .map(|group| (group.device.as_str(), group.origin))
+        .collect();
+    pairs
+        .into_iter()
+        .filter_map(|(device, origin)| Some(Case::new(findings, device, origin)?.weigh()))
+        .collect()
+}
+
+/// Supported before undecided before refuted; then by confidence; then by what is explained.
+pub(super) fn stronger_first(one: &Hypothesis, other: &Hypothesis) -> Ordering {
+    let rank = |hypothesis: &Hypothesis| match hypothesis.standing {
+        Standing::Supported => 0,
+        Standing::Undecided => 1,
+        Standing::Refuted => 2,
+        Standing::NotWeighed => 3,
+    };
+    let score = |hypothesis: &Hypothesis| hypothesis.score.unwrap_or(0.0);
+    rank(one)
+        .cmp(&rank(other))
+        .then(other.confidence.cmp(&one.confidence))
+        .then(score(other).total_cmp(&score(one)))
+}
+
+/// One disk and one origin.
+pub(super) struct Case<'a> {
+    pub(super) findings: &'a Findings,
+    pub(super) device: &'a Device,
+    pub(super) origin: Origin,
+    pub(super) groups: Vec<&'a DiscardGroup>,
+}
+
+impl<'a> Case<'a> {
+    fn new(findings: &'a Findings, device: &str, origin: Origin) -> Option<Self> {
+        let device = findings.devices.iter().find(|one| one.id == device)?;
+        let is_ours = |group: &&DiscardGroup| group.device == device.id && group.origin == origin;
+        Some(Self {
+            findings,
+            device,
+            origin,
+            groups: findings.discards.iter().filter(is_ours).collect(),
+        })
+    }
+
+    fn weigh(&self) -> Hypothesis {
+        let mut scales = Scales::default();
+        let outcome = self.decide(&mut scales);
+        let compared = outcome.rule == "D4";
+        let explained = self
+            .device
+            .exposure
+            .as_ref()
+            .and_then(|exposure| exposure.explained_share);
+        Hypothesis {
+            kind: if self.origin == Origin::FilesystemTrim {
+                Kind::HostTrim
+            } else {
+                Kind::OtherDiscards
+            },
+            device: Some(self.device.id.clone()),
+            origin: Some(self.origin),
+            actors: self
+                .groups
+                .iter()
+                .map(|group| group.actor)
+                .collect::<BTreeSet<_>>()
+                .into_iter()
+                .collect(),
+            standing: outcome.standing,
+            confidence: outcome.confidence,
+            score: match outcome.standing {
+                Standing::Refuted => Some(0.0),
+                Standing::Supported | Standing::Undecided if compared => explained,
+                Standing::Supported | Standing::Undecided | Standing::NotWeighed => None,
+            },
+            rule: Some(outcome.rule.to_owned()),
+            evidence_for: scales.evidence_for,
+            evidence_against: scales.evidence_against,
+        }
+    }
+
+    fn decide(&self, scales: &mut Scales) -> Outcome {
+        self.tell_discards(scales);
+        self.tell_inferred(scales);
+        if !self
+            .device
+            .stall
+            .as_ref()
+            .is_some_and(|stall| stall.stalled)
+        {
+            self.tell_not_stalled(scales);
+            return refuted("D1");
+        }
+        let Some(exposure) = self.victims() else {
+            let text = "nobody else waited for this device".to_owned();
+            scales.put(false, evidence::of_count(Fact::NoVictims, 0, None, text));
+            return refuted("D2");
+        };
+        if let Some(overlap) = exposure.overlap_share {
+            let enough = overlap >= rules::LEAST_OVERLAP;
+            let text = "of the time those requests took had a discard in flight";
+            scales.put(
+                enough,
+                evidence::of_share(
+                    Fact::OverlapShare,
+                    overlap,
+                    Some(rules::LEAST_OVERLAP),
+                    text,
+                ),
+            );
+            if !enough {
+                return refuted("D3");
+            }
+        }
+        if self
+            .origin_share()
+            .is_some_and(|part| part < rules::MAIN_ORIGIN)
+        {
+            return refuted("D6");
+        }
+        if is_comparable(&exposure, self.device, self.findings.window.length_ns) {
+            compare(&exposure, scales)
+        } else {
+            self.without_comparison(&exposure, scales)
+        }
+    }
+
+    fn tell_discards(&self, scales: &mut Scales) {
+        if let Some(busy) = self.device.discard_clock.busy_share {
+            let text = "of the window had a discard in flight on this device";
+            scales.put(
+                true,
+                evidence::of_share(Fact::DiscardBusyShare, busy, None, text),
+            );
+        }
+        if let Some(part) = self
+            .origin_share()
+            .filter(|part| *part < rules::ONLY_ORIGIN)
+        {
+            let text = "of the discard time on this device is of this origin";
+            let main = part >= rules::MAIN_ORIGIN;
+            scales.put(
+                main,
+                evidence::of_share(Fact::OriginShare, part, Some(rules::MAIN_ORIGIN), text),
+            );
+        }
+    }
+
+    fn tell_inferred(&self, scales: &mut Scales) {
+        let inferred = self.groups.iter().filter(|group| group.inferred);
+        let count = inferred.fold(0u64, |sum, group| {
+            sum.saturating_add(group.ops.saturating_add(group.unfinished_ops))
+        });
+        if count > 0 {
+            let text = format!(
+                "discards older than the trace, whose submitter is inferred: {}",
+                thousands(count)
+            );
+            scales.put(
+                false,
+                evidence::of_count(Fact::OriginInferred, count, None, text),
+            );
+        }
+    }
+
+    fn tell_not_stalled(&self, scales: &mut Scales) {
+        let slow = self.device.stall.as_ref().map_or(0, |stall| stall.slow_ops);
+        let all = self.device.stall.as_ref().map_or(0, |stall| stall.ops);
+        let text = format!(
+            "its discards delayed nobody: {} of {} requests of others were slow on {}",
+            thousands(slow),
+            thousands(all),
+            self.device.id
+        );
+        scales.put(
+            false,
+            evidence::of_count(Fact::DeviceNotStalled, slow, None, text),
+        );
+        let stalled = |device: &&Device| device.stall.as_ref().is_some_and(|stall| stall.stalled);
+        for other in self.findings.devices.iter().filter(stalled) {
+            let slow = other.stall.as_ref().map_or(0, |stall| stall.slow_ops);
+            let text = format!("the device that was slow is {}", other.id);
+            scales.put(
+                false,
+                evidence::of_count(Fact::OtherDeviceStalled, slow, None, text),
+            );
+        }
+    }
+
+    /// Age of the oldest unfinished request of a victim.
+    pub(super) fn oldest_victim(&self) -> Option<u64> {
+        let submits = |actor| {
+            self.groups
+                .iter()
+                .any(|group| group.actor == actor && actor != UNKNOWN)
+        };
+        oldest_unfinished(&self.findings.requests, |request| {
+            request.device == self.device.id && is_waited_for(request.op) && !submits(request.actor)
+        })
+    }
+
+    /// `None` when there are none, or none that waited.
+    fn victims(&self) -> Option<Exposure> {
+        let exposure = self.device.exposure.clone().unwrap_or_default();
+        (waited(&exposure) > 0 || self.oldest_victim().is_some()).then_some(exposure)
+    }
+
+    /// Part of the disk's discard time that is of this origin.
+    fn origin_share(&self) -> Option<f64> {
+        let (mut ours, mut all) = (0u64, 0u64);
+        for group in self
+            .findings
+            .discards
+            .iter()
+            .filter(|group| group.device == self.device.id)
+        {
+            let ns = time_in_window(group, self.findings.window.length_ns);
+            all = all.saturating_add(ns);
+            ours = ours.saturating_add(if group.origin == self.origin { ns } else { 0 });
+        }
+        ratio(ours, all)
+    }
+}
+
+/// Time at the device, at most the window for each that has not ended.
+fn time_in_window(group: &DiscardGroup, window_ns: u64) -> u64 {
+    let unfinished = group.oldest_unfinished_ns.unwrap_or(0).min(window_ns);
+    group.device_ns.saturating_add(unfinished)
+}

@@ -1,0 +1,127 @@
+//! The verdict: was there a stall, and which hypothesis does the evidence support? The rules, with their
+//! names, are in `docs/principles.md`.
+
+mod advice;
+mod comparison;
+mod confidence;
+mod discards;
+mod evidence;
+mod no_comparison;
+mod parties;
+pub(super) mod rules;
+mod stalls;
+mod words;
+
+#[cfg(test)]
+mod tests;
+
+use super::Findings;
+use crate::report::model::{Confidence, Hypothesis, Kind, Lowered, Standing, Verdict};
+use stalls::Stalls;
+
+/// Judges what was found.
+pub(super) fn judge(findings: &Findings) -> Verdict {
+    let stalls = Stalls::new(findings);
+    let mut weighed = discards::weigh_all(findings);
+    weighed.sort_by(discards::stronger_first);
+    let ruling = rule(findings, &stalls, &weighed);
+    let culprits = ruling
+        .cause
+        .map_or_else(Vec::new, |cause| parties::culprits(findings, cause));
+    let device = ruling.cause.and_then(|cause| cause.device.clone());
+    let waiters = parties::waiters(findings, &stalls, ruling.cause);
+    Verdict {
+        kind: ruling.kind,
+        confidence: ruling.confidence,
+        stalled: ruling.stalled,
+        sentence: words::sentence(findings, &stalls, &ruling, &culprits, &waiters),
+        mount_points: device.as_ref().map_or_else(Vec::new, |id| {
+            parties::mount_points(findings, id, &culprits)
+        }),
+        unexplained_devices: stalls
+            .devices
+            .iter()
+            .filter(|id| Some(*id) != device.as_ref())
+            .cloned()
+            .collect(),
+        advice: advice::advice(findings, &ruling, &culprits),
+        lowered: ruling.lowered,
+        device,
+        culprits,
+        waiters,
+        hypotheses: hypotheses(&stalls, &weighed),
+    }
+}
+
+/// What was decided.
+struct Ruling<'a> {
+    kind: Kind,
+    confidence: Option<Confidence>,
+    stalled: Option<bool>,
+    cause: Option<&'a Hypothesis>,
+    lowered: Vec<Lowered>,
+}
+
+fn rule<'a>(findings: &Findings, stalls: &Stalls, weighed: &'a [Hypothesis]) -> Ruling<'a> {
+    if let Some(cause) = weighed
+        .iter()
+        .find(|hypothesis| hypothesis.standing == Standing::Supported)
+    {
+        let (confidence, lowered) = confidence::of_cause(findings, cause);
+        return Ruling {
+            kind: cause.kind,
+            confidence: Some(confidence),
+            stalled: Some(true),
+            cause: Some(cause),
+            lowered,
+        };
+    }
+    if !stalls.any() && confidence::sees_enough(findings) {
+        let (confidence, lowered) = confidence::of_no_stall(findings);
+        return Ruling {
+            kind: Kind::NoStall,
+            confidence: Some(confidence),
+            stalled: Some(false),
+            cause: None,
+            lowered,
+        };
+    }
+    let stalled = stalls.any().then_some(true);
+    Ruling {
+        kind: Kind::Inconclusive,
+        confidence: None,
+        stalled,
+        cause: None,
+        lowered: Vec::new(),
+    }
+}
+
+fn hypotheses(stalls: &Stalls, weighed: &[Hypothesis]) -> Vec<Hypothesis> {
+    let mut all = weighed.to_vec();
+    all.push(stalls.hypothesis());
+    all.extend(NOT_WEIGHED.into_iter().map(not_weighed));
+    all
+}
+
+const NOT_WEIGHED: [Kind; 5] = [
+    Kind::GuestTrim,
+    Kind::HeavyNeighbour,
+    Kind::LockHolder,
+    Kind::SlowDevice,
+    Kind::AboveTheDisk,
+];
+
+const fn not_weighed(kind: Kind) -> Hypothesis {
+    Hypothesis {
+        kind,
+        device: None,
+        origin: None,
+        actors: Vec::new(),
+        standing: Standing::NotWeighed,
+        confidence: None,
+        score: None,
+        rule: None,
+        evidence_for: Vec::new(),
+        evidence_against: Vec::new(),
+    }
+}

@@ -1,0 +1,84 @@
+//! The numbers of the rules in `docs/principles.md`, by their names there.
+
+/// S1: slow requests from which a flow is hurt, and their share.
+pub(in crate::analysis) const HURT_SLOW_OPS: u64 = 5;
+pub(in crate::analysis) const HURT_SHARE: f64 = 0.01;
+/// S1: part of the time waited that is waited in slow requests, and that time as a part of the window.
+pub(in crate::analysis) const HURT_WAITED_SHARE: f64 = 0.20;
+pub(in crate::analysis) const HURT_WINDOW_SHARE: f64 = 0.02;
+/// S2, S3, D5: a wait this long is a stall by itself.
+pub(in crate::analysis) const SEVERE_NS: u64 = 1_000_000_000;
+
+/// D3: the least part of the exposed requests' time that must have a discard in flight.
+pub(super) const LEAST_OVERLAP: f64 = 0.10;
+
+/// D4: what a comparison needs.
+pub(super) const COMPARED_OPS: u64 = 20;
+pub(super) const COMPARED_SHARE: f64 = 0.05;
+pub(super) const COMPARED_NS: u64 = 500_000_000;
+/// D4: below these, discards changed nothing.
+pub(super) const NO_WAIT_RATIO: f64 = 1.25;
+pub(super) const NO_RISK: f64 = 1.5;
+
+/// D4: what a level of confidence needs.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Level {
+    /// Lower end of the relative risk's interval.
+    pub(super) risk: f64,
+    pub(super) wait_ratio: f64,
+    pub(super) explained: f64,
+    pub(super) exposed_slow: u64,
+}
+
+pub(super) const HIGH: Level = Level {
+    risk: 2.0,
+    wait_ratio: 3.0,
+    explained: 0.5,
+    exposed_slow: 20,
+};
+pub(super) const MEDIUM: Level = Level {
+    risk: 1.5,
+    wait_ratio: 2.0,
+    explained: 0.2,
+    exposed_slow: 5,
+};
+pub(super) const LOW: Level = Level {
+    risk: 1.0,
+    wait_ratio: 1.5,
+    explained: 0.1,
+    exposed_slow: 1,
+};
+
+/// D5: the least share of exposed requests that are slow.
+pub(super) const HURT_EXPOSED_SHARE: f64 = 0.10;
+
+/// D5: when slow requests end soon after discards do, and when they do not.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Step {
+    pub(super) requests: u64,
+    pub(super) early: f64,
+    pub(super) late: f64,
+}
+
+pub(super) const STRICT_STEP: Step = Step {
+    requests: 50,
+    early: 0.8,
+    late: 0.1,
+};
+pub(super) const IN_STEP: Step = Step {
+    requests: 20,
+    early: 0.6,
+    late: 0.2,
+};
+pub(super) const OUT_OF_STEP: f64 = 0.4;
+pub(super) const OUT_OF_STEP_REQUESTS: u64 = 20;
+
+/// D6: part of a disk's discard time that is of one origin.
+pub(super) const MAIN_ORIGIN: f64 = 0.5;
+pub(super) const ONLY_ORIGIN: f64 = 0.8;
+
+/// C1
+pub(super) const SHORT_WINDOW_NS: u64 = 5_000_000_000;
+/// C2, C3, C5
+pub(super) const SOME_LOSS: f64 = 0.01;
+pub(super) const MUCH_LOSS: f64 = 0.10;

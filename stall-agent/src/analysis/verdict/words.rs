@@ -1,0 +1,190 @@
+//! The verdict in one sentence. Foreign names in it are as they were found; a terminal gets them escaped.
+
+use super::stalls::Stalls;
+use super::{Ruling, confidence};
+use crate::analysis::Findings;
+use crate::report::model::{Culprit, Device, Exposure, Hypothesis, Kind, Origin, Waiter};
+use crate::report::{duration, share, thousands};
+
+pub(super) fn sentence(
+    findings: &Findings,
+    stalls: &Stalls,
+    ruling: &Ruling<'_>,
+    culprits: &[Culprit],
+    waiters: &[Waiter],
+) -> String {
+    match (ruling.cause, ruling.kind) {
+        (Some(cause), _) => blame(findings, cause, culprits, waiters),
+        (None, Kind::NoStall) => nothing(findings, stalls),
+        (
+            None,
+            Kind::Inconclusive
+            | Kind::HostTrim
+            | Kind::GuestTrim
+            | Kind::OtherDiscards
+            | Kind::HeavyNeighbour
+            | Kind::LockHolder
+            | Kind::SlowDevice
+            | Kind::AboveTheDisk,
+        ) => unexplained(findings, stalls, ruling),
+    }
+}
+
+fn blame(
+    findings: &Findings,
+    cause: &Hypothesis,
+    culprits: &[Culprit],
+    waiters: &[Waiter],
+) -> String {
+    let name = culprits
+        .first()
+        .map_or("an unknown process", |culprit| culprit.label.as_str());
+    let others = match culprits.len() {
+        0 | 1 => String::new(),
+        more => format!(" and {} more", more - 1),
+    };
+    let id = cause.device.as_deref().unwrap_or("?");
+    let device = findings.devices.iter().find(|device| device.id == id);
+    let origin = cause.origin.map_or("discards", of_origin);
+    let effect = device.map_or_else(String::new, |device| effect(device, cause, culprits));
+    let waited = count(waiters);
+    format!("{name}{others} holds up {id} with {origin}: {effect}; {waited} waited")
+}
+
+/// The kernel's threads wait on behalf of processes; they count only when nobody else is known.
+fn count(waiters: &[Waiter]) -> String {
+    let is_process = |waiter: &&Waiter| waiter.pid.is_some() && !waiter.kernel_thread;
+    match (waiters.iter().filter(is_process).count(), waiters.len()) {
+        (0, threads) => format!("{threads} of the kernel's threads"),
+        (1, _) => "1 process".to_owned(),
+        (more, _) => format!("{more} processes"),
+    }
+}
+
+const fn of_origin(origin: Origin) -> &'static str {
+    match origin {
+        Origin::FilesystemTrim => "a filesystem trim",
+        Origin::OnlineDiscard => "the discards of a filesystem mounted with discard",
+        Origin::Blkdiscard => "blkdiscard",
+        Origin::Mkfs => "the discards of making a filesystem",
+        Origin::Guest => "the discards of a guest",
+        Origin::OtherProgram => "discards it asks the device for",
+        Origin::Swap => "discards of swap space",
+        Origin::LoopDevice => "discards a loop device passes down",
+        Origin::StackedDevice => "discards of device mapper or RAID",
+        Origin::StorageTarget => "discards of a machine it exports to",
+        Origin::Unknown => "discards of unknown origin",
+    }
+}
+
+fn effect(device: &Device, cause: &Hypothesis, culprits: &[Culprit]) -> String {
+    let compared = cause.rule.as_deref() == Some("D4");
+    match &device.exposure {
+        Some(exposure) if compared => means(exposure),
+        Some(exposure) => without_pause(device, exposure),
+        None => hangs(culprits),
+    }
+}
+
+fn without_pause(device: &Device, exposure: &Exposure) -> String {
+    let busy = share(device.discard_clock.busy_share.unwrap_or(0.0));
+    let mean = exposure
+        .exposed
+        .mean_ns
+        .map_or_else(|| "?".to_owned(), duration);
+    format!(
+        "a discard was in flight {busy} of the time, and requests of others took {mean} on average"
+    )
+}
+
+/// Nobody else's request ended.
+fn hangs(culprits: &[Culprit]) -> String {
+    let oldest = culprits
+        .iter()
+        .filter_map(|culprit| culprit.oldest_unfinished_ns)
+        .max();
+    let age = oldest.map_or_else(|| "?".to_owned(), duration);
+    format!("a discard has been in flight for {age}, and requests of others hang behind it")
+}
+
+fn means(exposure: &Exposure) -> String {
+    let mean = |ns: Option<u64>| ns.map_or_else(|| "?".to_owned(), duration);
+    format!(
+        "requests of others took {} on average with a discard in flight, {} without",
+        mean(exposure.exposed.mean_ns),
+        mean(exposure.unexposed.mean_ns)
+    )
+}
+
+fn nothing(findings: &Findings, stalls: &Stalls) -> String {
+    let slow = duration(findings.settings.slow_ns);
+    let base = match (stalls.ops, stalls.slow_ops) {
+        (0, _) => "nobody waited for a disk".to_owned(),
+        (_, 0) => format!(
+            "none of {} requests took {slow} or longer",
+            thousands(stalls.ops)
+        ),
+        (ops, slow_ops) => {
+            format!(
+                "only {} of {} requests took {slow} or longer",
+                thousands(slow_ops),
+                thousands(ops)
+            )
+        }
+    };
+    let trims = findings
+        .discards
+        .iter()
+        .filter(|group| group.origin == Origin::FilesystemTrim);
+    match trims.map(|group| group.device.as_str()).next() {
+        Some(device) => {
+            format!("nothing was slow: {base}; a filesystem trim on {device} delayed nobody")
+        }
+        None => format!("nothing was slow: {base}"),
+    }
+}
+
+fn unexplained(findings: &Findings, stalls: &Stalls, ruling: &Ruling<'_>) -> String {
+    if ruling.stalled.is_none() {
+        return blind(findings);
+    }
+    let Some(device) = stalls.devices.first() else {
+        return format!(
+            "{} tasks were in D for a second or longer, yet no disk was slow: the cause lies above the disks",
+            stalls.tasks.len()
+        );
+    };
+    let stall = findings
+        .devices
+        .iter()
+        .find(|one| one.id == *device)
+        .and_then(|one| one.stall.as_ref());
+    let (slow, ops) = stall.map_or((0, 0), |stall| (stall.slow_ops, stall.ops));
+    let limit = duration(findings.settings.slow_ns);
+    format!(
+        "{device} was slow ({} of {} requests took {limit} or longer); {}",
+        thousands(slow),
+        thousands(ops),
+        discards_there(findings, device)
+    )
+}
+
+fn discards_there(findings: &Findings, device: &str) -> &'static str {
+    match findings.discards.iter().any(|group| group.device == device) {
+        false => "no discards were sent to it, and this version weighs nothing else",
+        true => "discards were sent to it, but the evidence does not make them the cause",
+    }
+}
+
+fn blind(findings: &Findings) -> String {
+    match confidence::missing(&findings.hooks).next() {
+        Some(hook) => format!(
+            "nothing slow was seen, but the hook {} was not there to see all",
+            hook.hook
+        ),
+        None => {
+            let lost = share(findings.losses.request_share);
+            format!("nothing slow was seen, but {lost} of the requests were lost")
+        }
+    }
+}

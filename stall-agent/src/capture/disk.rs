@@ -1,0 +1,116 @@
+//! Disks, and what the host says of them.
+
+use serde::{Deserialize, Serialize};
+
+/// A whole disk that was seen, or that one seen is stacked on.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Disk {
+    /// Index used by the other rows of this capture; `None` for a disk that had no requests.
+    pub index: Option<u16>,
+    /// `disk_name`
+    pub name: String,
+    pub major: u32,
+    pub minor: u32,
+    /// Facts from sysfs; `None` when the disk was gone before they were read.
+    pub facts: Option<DiskFacts>,
+    /// Requests in flight when the hooks were attached, as the kernel counts them.
+    pub in_flight_at_start: Option<InFlight>,
+    /// The same when they were detached.
+    pub in_flight_at_end: Option<InFlight>,
+    /// `D(end) - D(start)`: time in the window with at least one discard in flight.
+    pub discard_busy_ns: u64,
+    /// Discards in flight at the end.
+    pub discards_in_flight_at_end: u32,
+    /// `/sys/block/*/stat` at the start and the end of the window, as the kernel gives it.
+    pub stat_at_start: Option<DiskStat>,
+    pub stat_at_end: Option<DiskStat>,
+}
+
+/// `/sys/block/*/inflight`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InFlight {
+    pub reads: u64,
+    /// All that is not a read.
+    pub writes: u64,
+}
+
+/// `/sys/block/*/stat` (Documentation/block/stat.rst); `None` for fields this kernel lacks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DiskStat {
+    pub reads: u64,
+    pub read_merges: u64,
+    pub read_sectors: u64,
+    pub read_ms: u64,
+    pub writes: u64,
+    pub write_merges: u64,
+    pub write_sectors: u64,
+    pub write_ms: u64,
+    pub in_flight: u64,
+    pub io_ms: u64,
+    pub queue_ms: u64,
+    pub discards: Option<u64>,
+    pub discard_merges: Option<u64>,
+    pub discard_sectors: Option<u64>,
+    pub discard_ms: Option<u64>,
+    pub flushes: Option<u64>,
+    pub flush_ms: Option<u64>,
+}
+
+/// What sysfs and mountinfo say of a disk.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct DiskFacts {
+    pub model: Option<String>,
+    pub serial: Option<String>,
+    pub vendor: Option<String>,
+    pub size_bytes: Option<u64>,
+    pub rotational: Option<bool>,
+    pub scheduler: Option<String>,
+    /// `queue/nr_requests`
+    pub queue_depth: Option<u64>,
+    /// `queue/write_cache`: `write back` or `write through`
+    pub write_cache: Option<String>,
+    pub logical_block_bytes: Option<u64>,
+    pub discard_granularity_bytes: Option<u64>,
+    pub discard_max_bytes: Option<u64>,
+    pub discard_max_hw_bytes: Option<u64>,
+    /// `wbt_lat_usec`, 0 is off.
+    pub writeback_throttling_us: Option<u64>,
+    pub iostats: Option<bool>,
+    /// Name of the driver, from `device/driver`.
+    pub driver: Option<String>,
+    pub partitions: Vec<Partition>,
+    /// Names of the devices this one is made of (`slaves/`).
+    pub made_of: Vec<String>,
+    /// Names of the devices made of this one or of its partitions (`holders/`).
+    pub used_by: Vec<String>,
+    /// Of a loop device, the file behind it.
+    pub backing_file: Option<String>,
+    /// Mounts of the whole disk; those of partitions are with these.
+    pub mounts: Vec<Mount>,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Partition {
+    pub name: String,
+    pub major: u32,
+    pub minor: u32,
+    pub number: Option<u32>,
+    pub start_sector: Option<u64>,
+    pub size_bytes: Option<u64>,
+    pub mounts: Vec<Mount>,
+    /// Names of the devices made of it.
+    pub used_by: Vec<String>,
+}
+
+/// A line of mountinfo.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mount {
+    pub mount_point: String,
+    /// The part of the filesystem that is mounted; `/` is all of it.
+    pub root: String,
+    pub filesystem: String,
+    pub source: String,
+    /// Mount and superblock options, comma-separated each.
+    pub options: String,
+    pub super_options: String,
+}

@@ -1,0 +1,53 @@
+//! What happened from one snapshot to the next.
+
+use serde::{Deserialize, Serialize};
+
+use super::Op;
+
+/// What happened from one snapshot to the next.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Interval {
+    pub start_ns: u64,
+    pub end_ns: u64,
+    /// Disk x operation with at least one completion.
+    pub series: Vec<IntervalSeries>,
+    /// Disks with a discard in flight at some time.
+    pub discards: Vec<IntervalDiscards>,
+    /// Actor x disk x operation with at least one completion.
+    pub uses: Vec<IntervalUse>,
+    /// Tasks in D at the end of the interval for at least `stack_min_ns`.
+    pub blocked_tasks: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IntervalSeries {
+    pub disk: u16,
+    pub op: Op,
+    pub ops: u64,
+    pub bytes: u64,
+    pub queue_ns: u64,
+    pub device_ns: u64,
+    /// Median and 99th percentile of totals.
+    pub p50_ns: u64,
+    pub p99_ns: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IntervalDiscards {
+    pub disk: u16,
+    /// Time with at least one in flight.
+    pub busy_ns: u64,
+    /// In flight at the end.
+    pub in_flight: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IntervalUse {
+    pub actor: u32,
+    pub disk: u16,
+    pub op: Op,
+    pub ops: u64,
+    pub bytes: u64,
+    pub queue_ns: u64,
+    pub device_ns: u64,
+}

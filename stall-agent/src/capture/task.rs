@@ -1,0 +1,104 @@
+//! Processes and threads: who they are, and their time in D.
+
+use serde::{Deserialize, Serialize};
+
+/// A process that submitted requests.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Actor {
+    /// `stall_common::actor`: 0 unknown, 1 the block layer's flush machinery.
+    pub id: u32,
+    /// `None` for the two above.
+    pub process: Option<Process>,
+}
+
+/// Who a process or thread is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Process {
+    pub pid: u32,
+    /// Name of the group leader (`comm`), bytes that are not UTF-8 replaced.
+    pub comm: String,
+    /// For a kernel worker, what `/proc` adds to its name: its work queue.
+    pub worker: Option<String>,
+    pub kernel_thread: bool,
+    /// Start, nanoseconds of `CLOCK_BOOTTIME`.
+    pub start_boottime_ns: u64,
+    /// Command line, one element per argument; cut at 256 bytes when `/proc` had no more.
+    pub args: Vec<String>,
+    pub args_truncated: bool,
+    /// Target of `/proc/<pid>/exe`.
+    pub exe: Option<String>,
+    /// Lines of `/proc/<pid>/cgroup`.
+    pub cgroup: Vec<String>,
+    /// systemd unit or scope named by the cgroup.
+    pub unit: Option<String>,
+    pub parent_pid: Option<u32>,
+    /// Its group leader exited at this time.
+    pub exited_ns: Option<u64>,
+}
+
+/// A thread that was in D.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Task {
+    /// Unique; `tid`s need not be.
+    pub id: u32,
+    pub tid: u32,
+    /// Name of the thread.
+    pub comm: String,
+    pub start_boottime_ns: u64,
+    /// The process it belongs to.
+    pub process: Process,
+    /// Sleeps shorter than `settings.stack_min_ns`, whose stack was not taken.
+    pub short_sleeps: u64,
+    pub short_ns: u64,
+}
+
+/// Ended sleeps of one task with one stack.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Blocked {
+    /// `Task::id`
+    pub task: u32,
+    pub stack: Option<usize>,
+    pub killable: bool,
+    pub sleeps: u64,
+    /// Time in the window.
+    pub blocked_ns: u64,
+    /// Time of the same sleeps before the window.
+    pub before_ns: u64,
+    pub longest_ns: u64,
+}
+
+/// A sleep that ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EndedSleep {
+    pub task: u32,
+    pub stack: Option<usize>,
+    pub killable: bool,
+    /// When it fell asleep, also when that was before the window.
+    pub start_ns: u64,
+    pub end_ns: u64,
+}
+
+/// A task in D when the window ended: its age is a lower bound.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnfinishedSleep {
+    pub task: u32,
+    pub stack: Option<usize>,
+    pub killable: bool,
+    pub start_ns: u64,
+}
+
+/// A kernel stack, innermost frame first.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stack {
+    pub frames: Vec<Frame>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Frame {
+    /// `None` when no symbol is known for the address.
+    pub symbol: Option<String>,
+    /// From the symbol's start, bytes.
+    pub offset: u64,
+    /// The module it is in, when not the kernel proper.
+    pub module: Option<String>,
+}

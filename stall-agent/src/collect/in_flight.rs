@@ -1,0 +1,102 @@
+//! Requests that had not ended, and requests in the terms of the capture.
+
+use anyhow::Result;
+use stall_common::request::{ACTIVE, OLDER, Op as Abi, Request};
+
+use super::maps::Maps;
+use super::records::EndedRequest;
+use super::stacks::Stacks;
+use crate::capture::{self, InFlight, Op, UnfinishedRequest};
+
+/// The requests that were submitted before `end_ns` and have not ended, oldest first. Read when
+/// the hooks are detached, so that nothing moves. `in_flight` is what the kernel then counts for a
+/// disk: a request that was issued where it counts none has ended without our seeing it; the
+/// second is the number of these.
+///
+/// # Errors
+///
+/// When the kernel refuses to read the map.
+pub fn unfinished(
+    maps: &Maps,
+    end_ns: u64,
+    in_flight: impl Fn(u16) -> Option<InFlight>,
+    stacks: &mut Stacks,
+) -> Result<(Vec<UnfinishedRequest>, u64)> {
+    let (mut rows, mut ended) = (Vec::new(), 0);
+    for row in &maps.requests {
+        let (_, request) = row?;
+        if request.flags & ACTIVE == 0 || request.queued_ns >= end_ns {
+            continue;
+        }
+        if request.issued_ns != 0 && in_flight(request.disk).is_some_and(|n| none(n, request.op)) {
+            ended += 1;
+        } else {
+            rows.push(unfinished_row(&request, stacks));
+        }
+    }
+    rows.sort_by_key(|row| row.queued_ns);
+    Ok((rows, ended))
+}
+
+/// Whether the kernel counts no request of this operation's direction. Flushes it does not count.
+fn none(in_flight: InFlight, number: u8) -> bool {
+    match op(number) {
+        Op::Read => in_flight.reads == 0,
+        Op::Write | Op::Preflush | Op::Discard | Op::SecureErase | Op::WriteZeroes => {
+            in_flight.writes == 0
+        }
+        Op::Flush | Op::Other => false,
+    }
+}
+
+/// A recorded request.
+#[must_use]
+pub fn ended(record: &EndedRequest, stacks: &mut Stacks) -> capture::EndedRequest {
+    let EndedRequest {
+        completed_ns,
+        request,
+        overlap_ns,
+    } = record;
+    capture::EndedRequest {
+        actor: request.actor,
+        tid: request.tid,
+        disk: request.disk,
+        op: op(request.op),
+        bytes: request.done_bytes,
+        sector: request.sector,
+        queued_ns: request.queued_ns,
+        issued_ns: issued(request),
+        completed_ns: *completed_ns,
+        overlap_ns: *overlap_ns,
+        requeues: request.requeues,
+        older: request.flags & OLDER != 0,
+        stack: stacks.index(request.stack),
+    }
+}
+
+/// The operation of a number of `stall_common::request::Op`.
+#[must_use]
+pub fn op(number: u8) -> Op {
+    let known = Abi::ALL.get(usize::from(number)).copied();
+    known.unwrap_or(Abi::Other).into()
+}
+
+fn unfinished_row(request: &Request, stacks: &mut Stacks) -> UnfinishedRequest {
+    UnfinishedRequest {
+        actor: request.actor,
+        tid: request.tid,
+        disk: request.disk,
+        op: op(request.op),
+        bytes: request.bytes.into(),
+        sector: request.sector,
+        queued_ns: request.queued_ns,
+        issued_ns: issued(request),
+        requeues: request.requeues,
+        older: request.flags & OLDER != 0,
+        stack: stacks.index(request.stack),
+    }
+}
+
+fn issued(request: &Request) -> Option<u64> {
+    (request.issued_ns != 0).then_some(request.issued_ns)
+}

@@ -1,0 +1,83 @@
+//! The maps of the BPF object, by name and type.
+
+use anyhow::{Context as _, Result};
+use aya::Ebpf;
+use aya::maps::{Array, HashMap, MapData, RingBuf};
+use stall_common::actor::{Use, UseKey};
+use stall_common::blocked::{Blocked, BlockedKey, Sleep};
+use stall_common::discard::{DiscardKey, Discards};
+use stall_common::disk::{DiskState, NAME_LEN, Series};
+use stall_common::request::Request;
+use stall_common::stack::Stack;
+
+/// Typed handles.
+pub struct Maps {
+    pub requests: HashMap<MapData, u64, Request>,
+    pub series: Array<MapData, Series>,
+    /// `disk << 8 | operation` to the series' number.
+    pub series_ids: HashMap<MapData, u32, u32>,
+    pub disk_states: Array<MapData, DiskState>,
+    /// By name, filled up with zeros.
+    pub disk_filter: HashMap<MapData, [u8; NAME_LEN], u32>,
+    pub uses: HashMap<MapData, UseKey, Use>,
+    pub discards: HashMap<MapData, DiscardKey, Discards>,
+    pub sleeps: HashMap<MapData, u32, Sleep>,
+    pub blocked: HashMap<MapData, BlockedKey, Blocked>,
+    pub stacks: HashMap<MapData, u64, Stack>,
+    pub losses: Array<MapData, u64>,
+    pub control: Array<MapData, u32>,
+    pub records_sent: Array<MapData, u64>,
+}
+
+macro_rules! take {
+    ($ebpf:expr, $name:literal) => {
+        $ebpf
+            .take_map($name)
+            .with_context(|| format!("the BPF object has no map {}", $name))?
+            .try_into()
+            .with_context(|| format!("map {} has another type", $name))?
+    };
+}
+
+impl Maps {
+    /// Takes the maps out of the object.
+    ///
+    /// # Errors
+    ///
+    /// When one is missing or of another type: the object is not of this build.
+    pub fn take(ebpf: &mut Ebpf) -> Result<Self> {
+        Ok(Self {
+            requests: take!(ebpf, "REQUESTS"),
+            series: take!(ebpf, "SERIES"),
+            series_ids: take!(ebpf, "SERIES_IDS"),
+            disk_states: take!(ebpf, "DISK_STATES"),
+            disk_filter: take!(ebpf, "DISK_FILTER"),
+            uses: take!(ebpf, "USES"),
+            discards: take!(ebpf, "DISCARDS"),
+            sleeps: take!(ebpf, "SLEEPS"),
+            blocked: take!(ebpf, "BLOCKED"),
+            stacks: take!(ebpf, "STACKS"),
+            losses: take!(ebpf, "LOSSES"),
+            control: take!(ebpf, "CONTROL"),
+            records_sent: take!(ebpf, "RECORDS_SENT"),
+        })
+    }
+
+    /// Turns a switch of `stall_common::control` on or off.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses.
+    pub fn switch(&mut self, switch: u32, on: bool) -> Result<()> {
+        Ok(self.control.set(switch, u32::from(on), 0)?)
+    }
+}
+
+/// Takes the ring of records.
+///
+/// # Errors
+///
+/// As for [`Maps::take`].
+pub fn records(ebpf: &mut Ebpf) -> Result<RingBuf<MapData>> {
+    Ok(take!(ebpf, "RECORDS"))
+}

@@ -1,0 +1,13 @@
+//! From the running programs' maps and records to a [`crate::capture::Capture`].
+
+pub mod blocked;
+pub mod clock;
+pub mod d_state;
+pub mod in_flight;
+pub mod loss;
+pub mod maps;
+pub mod names;
+pub mod records;
+pub mod series;
+pub mod snapshot;
+pub mod stacks;

@@ -1,0 +1,166 @@
+//! Per disk and operation: the shards summed up, and what came since the last look.
+
+use stall_common::disk::{LATENCIES, Latency, Series as Shard};
+use stall_common::histogram::{BUCKETS, middle};
+
+use crate::capture::Histogram;
+
+/// Sums of one disk and operation since the start.
+pub struct Series {
+    pub sums: Sums,
+    /// Counts by [`Latency`] and bucket, since the start.
+    totals: Box<[[u64; BUCKETS]; LATENCIES]>,
+    /// The kernel's counts at the last look; they wrap.
+    last: Box<[[u32; BUCKETS]; LATENCIES]>,
+    /// Totals' counts between the last two looks.
+    recent: Box<[u32; BUCKETS]>,
+}
+
+/// The sums that are plain numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sums {
+    pub ops: u64,
+    pub bytes: u64,
+    pub queue_ns: u64,
+    pub device_ns: u64,
+    pub total_ns: u64,
+    pub slowest_ns: u64,
+}
+
+impl Default for Series {
+    fn default() -> Self {
+        Self {
+            sums: Sums::default(),
+            totals: Box::new([[0; BUCKETS]; LATENCIES]),
+            last: Box::new([[0; BUCKETS]; LATENCIES]),
+            recent: Box::new([0; BUCKETS]),
+        }
+    }
+}
+
+impl Series {
+    /// Takes in what the shards hold now. Returns what the plain sums grew by.
+    pub fn update(&mut self, shards: impl Iterator<Item = Shard>) -> Sums {
+        let mut now = Box::new([[0u32; BUCKETS]; LATENCIES]);
+        let mut sums = Sums::default();
+        for shard in shards {
+            sums.add(&shard);
+            for (to, from) in now
+                .iter_mut()
+                .flatten()
+                .zip(shard.histograms.iter().flatten())
+            {
+                *to = to.wrapping_add(*from);
+            }
+        }
+        self.advance(&now);
+        self.last = now;
+        let grown = sums.since(&self.sums);
+        self.sums = sums;
+        grown
+    }
+
+    /// The counts of a latency since the start.
+    #[must_use]
+    pub fn histogram(&self, latency: Latency) -> Histogram {
+        let counts = self.totals[latency as usize].iter().enumerate();
+        Histogram(
+            counts
+                .filter(|(_, count)| **count > 0)
+                .map(|(bucket, count)| (bucket as u16, *count))
+                .collect(),
+        )
+    }
+
+    /// A quantile of the totals between the last two looks; `None` when there were none.
+    #[must_use]
+    pub fn recent_quantile_ns(&self, quantile: f64) -> Option<u64> {
+        let count: u64 = self.recent.iter().map(|count| u64::from(*count)).sum();
+        // The rank of a quantile is at least the first.
+        let rank = ((count as f64 * quantile).ceil() as u64).max(1);
+        let mut seen = 0;
+        let bucket = self.recent.iter().position(|count| {
+            seen += u64::from(*count);
+            seen >= rank
+        })?;
+        Some(middle(bucket))
+    }
+
+    fn advance(&mut self, now: &[[u32; BUCKETS]; LATENCIES]) {
+        let counts = now.as_flattened().iter().zip(self.last.as_flattened());
+        let totals = self.totals.as_flattened_mut().iter_mut();
+        for (total, (now, last)) in totals.zip(counts) {
+            *total += u64::from(now.wrapping_sub(*last));
+        }
+        let latency = Latency::Total as usize;
+        let counts = now[latency].iter().zip(&self.last[latency]);
+        for (recent, (now, last)) in self.recent.iter_mut().zip(counts) {
+            *recent = now.wrapping_sub(*last);
+        }
+    }
+}
+
+impl Sums {
+    fn add(&mut self, shard: &Shard) {
+        self.ops += shard.ops;
+        self.bytes += shard.bytes;
+        self.queue_ns += shard.queue_ns;
+        self.device_ns += shard.device_ns;
+        self.total_ns += shard.total_ns;
+        self.slowest_ns = self.slowest_ns.max(shard.slowest_ns);
+    }
+
+    fn since(&self, before: &Self) -> Self {
+        Self {
+            ops: self.ops - before.ops,
+            bytes: self.bytes - before.bytes,
+            queue_ns: self.queue_ns - before.queue_ns,
+            device_ns: self.device_ns - before.device_ns,
+            total_ns: self.total_ns - before.total_ns,
+            slowest_ns: self.slowest_ns,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use stall_common::histogram::bucket;
+
+    fn shard(ops: u64, at: usize, count: u32) -> Shard {
+        let mut histograms = [[0; BUCKETS]; LATENCIES];
+        histograms[Latency::Total as usize][at] = count;
+        Shard {
+            ops,
+            bytes: 0,
+            queue_ns: 0,
+            device_ns: 0,
+            total_ns: 0,
+            slowest_ns: 0,
+            histograms,
+        }
+    }
+
+    #[test]
+    fn shards_add_up_and_wrapping_counts_do_not_matter() {
+        let mut series = Series::default();
+        series.update([shard(1, 9, u32::MAX), shard(2, 9, 0)].into_iter());
+        let grown = series.update([shard(4, 9, 1), shard(3, 9, 1)].into_iter());
+        assert_eq!(grown.ops, 4);
+        let expected = Histogram(vec![(9, u64::from(u32::MAX) + 3)]);
+        assert_eq!(series.histogram(Latency::Total), expected);
+    }
+
+    #[test]
+    fn a_quantile_is_of_the_last_interval() {
+        let mut series = Series::default();
+        let (fast, slow) = (bucket(100_000) as usize, bucket(90_000_000) as usize);
+        assert_eq!(series.recent_quantile_ns(0.5), None);
+        series.update([shard(1, slow, 100)].into_iter());
+        let mut second = shard(1, slow, 101);
+        second.histograms[Latency::Total as usize][fast] = 9;
+        series.update([second].into_iter());
+        assert_eq!(series.recent_quantile_ns(0.5), Some(middle(fast)));
+        assert_eq!(series.recent_quantile_ns(0.99), Some(middle(slow)));
+    }
+}

@@ -1,0 +1,236 @@
+//! One look at the sums in the kernel, per interval; the intervals are differences of looks.
+
+use std::collections::{BTreeMap, HashMap};
+
+use anyhow::Result;
+use stall_common::actor::{Use as Sums, UseKey};
+use stall_common::discard;
+use stall_common::disk::{DiskState, Latency};
+
+use super::maps::Maps;
+use super::series::Series;
+use crate::capture::{self, Interval, IntervalDiscards, IntervalSeries, IntervalUse, Op};
+
+/// Everything read so far, and the intervals made of it.
+pub struct Snapshots {
+    shards: u32,
+    series: BTreeMap<(u16, u8), Series>,
+    uses: HashMap<UseKey, Sums>,
+    /// The discard clock of each disk at the last look. It begins at 0 with the window.
+    clocks: BTreeMap<u16, u64>,
+    last_ns: u64,
+    pub intervals: Vec<Interval>,
+}
+
+/// The disk and operation with the highest 99th percentile in the last interval.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Worst {
+    pub disk: u16,
+    pub p99_ns: u64,
+}
+
+impl Snapshots {
+    /// Nothing read yet; the window begins at `start_ns`.
+    #[must_use]
+    pub fn new(shards: u32, start_ns: u64) -> Self {
+        Self {
+            shards,
+            series: BTreeMap::new(),
+            uses: HashMap::new(),
+            clocks: BTreeMap::new(),
+            last_ns: start_ns,
+            intervals: Vec::new(),
+        }
+    }
+
+    /// Reads what `disks` disks did until `now_ns`, and closes an interval with it.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses to read a map.
+    pub fn take(&mut self, maps: &Maps, disks: u16, now_ns: u64, blocked_tasks: u32) -> Result<()> {
+        let series = self.series(maps)?;
+        let uses = self.uses(maps)?;
+        let discards = self.discards(maps, disks, now_ns)?;
+        self.intervals.push(Interval {
+            start_ns: self.last_ns,
+            end_ns: now_ns,
+            series,
+            discards,
+            uses,
+            blocked_tasks,
+        });
+        self.last_ns = now_ns;
+        Ok(())
+    }
+
+    /// Where the last interval was slowest.
+    #[must_use]
+    pub fn worst(&self) -> Option<Worst> {
+        let series = self.intervals.last()?.series.iter();
+        let worst = series.max_by_key(|row| row.p99_ns)?;
+        Some(Worst {
+            disk: worst.disk,
+            p99_ns: worst.p99_ns,
+        })
+    }
+
+    /// Discards in flight at the last look.
+    #[must_use]
+    pub fn discards_in_flight(&self) -> u64 {
+        let rows = self.intervals.last().map(|last| last.discards.iter());
+        rows.into_iter()
+            .flatten()
+            .map(|row| u64::from(row.in_flight))
+            .sum()
+    }
+
+    /// Time in the window with a discard in flight, up to the last look.
+    #[must_use]
+    pub fn discard_busy_ns(&self, disk: u16) -> u64 {
+        self.clocks.get(&disk).copied().unwrap_or(0)
+    }
+
+    /// The rows of the capture per disk and operation; `states` by the disk's index.
+    #[must_use]
+    pub fn series_rows(&self, states: &[DiskState]) -> Vec<capture::Series> {
+        let rows = self.series.iter();
+        rows.filter_map(|((disk, op), series)| {
+            let events = states
+                .get(usize::from(*disk))?
+                .events
+                .get(usize::from(*op))?;
+            Some(row(*disk, super::in_flight::op(*op), series, events))
+        })
+        .collect()
+    }
+
+    /// The rows of the capture per actor, disk and operation.
+    #[must_use]
+    pub fn use_rows(&self) -> Vec<capture::Use> {
+        let mut rows: Vec<_> = self
+            .uses
+            .iter()
+            .map(|(key, sums)| use_row(*key, sums))
+            .collect();
+        rows.sort_by_key(|row| (row.disk, row.actor, row.op));
+        rows
+    }
+
+    fn series(&mut self, maps: &Maps) -> Result<Vec<IntervalSeries>> {
+        let mut rows = Vec::new();
+        for id in &maps.series_ids {
+            let (key, number) = id?;
+            let (disk, op) = ((key >> 8) as u16, key as u8);
+            let first = number.saturating_mul(self.shards);
+            // A series beyond the map's end was refused by the programs, and counted.
+            let shards = (first..first.saturating_add(self.shards))
+                .map_while(|index| maps.series.get(&index, 0).ok());
+            let series = self.series.entry((disk, op)).or_default();
+            let grown = series.update(shards);
+            if grown.ops > 0 {
+                rows.push(interval_row(disk, super::in_flight::op(op), series, &grown));
+            }
+        }
+        rows.sort_by_key(|row| (row.disk, row.op));
+        Ok(rows)
+    }
+
+    fn uses(&mut self, maps: &Maps) -> Result<Vec<IntervalUse>> {
+        let mut rows = Vec::new();
+        for row in &maps.uses {
+            let (key, now) = row?;
+            let before = self.uses.insert(key, now).unwrap_or_default();
+            if now.ops > before.ops {
+                rows.push(IntervalUse {
+                    actor: key.actor,
+                    disk: key.disk,
+                    op: super::in_flight::op(key.op as u8),
+                    ops: now.ops - before.ops,
+                    bytes: now.bytes.saturating_sub(before.bytes),
+                    queue_ns: now.queue_ns.saturating_sub(before.queue_ns),
+                    device_ns: now.device_ns.saturating_sub(before.device_ns),
+                });
+            }
+        }
+        rows.sort_by_key(|row| (row.disk, row.actor, row.op));
+        Ok(rows)
+    }
+
+    fn discards(&mut self, maps: &Maps, disks: u16, now_ns: u64) -> Result<Vec<IntervalDiscards>> {
+        let mut rows = Vec::new();
+        for disk in 0..disks {
+            let state = maps.disk_states.get(&u32::from(disk), 0)?;
+            // Between two changes the clock stands where it was.
+            let before = self.clocks.get(&disk).copied();
+            let clock = discard::read(state.discard_clock, now_ns)
+                .or(before)
+                .unwrap_or(0);
+            self.clocks.insert(disk, clock);
+            let busy_ns = clock.saturating_sub(before.unwrap_or(0));
+            if busy_ns > 0 || state.discards_in_flight > 0 {
+                rows.push(IntervalDiscards {
+                    disk,
+                    busy_ns,
+                    in_flight: state.discards_in_flight as u32,
+                });
+            }
+        }
+        Ok(rows)
+    }
+}
+
+fn interval_row(disk: u16, op: Op, series: &Series, grown: &super::series::Sums) -> IntervalSeries {
+    IntervalSeries {
+        disk,
+        op,
+        ops: grown.ops,
+        bytes: grown.bytes,
+        queue_ns: grown.queue_ns,
+        device_ns: grown.device_ns,
+        p50_ns: series.recent_quantile_ns(0.5).unwrap_or(0),
+        p99_ns: series.recent_quantile_ns(0.99).unwrap_or(0),
+    }
+}
+
+fn row(disk: u16, op: Op, series: &Series, events: &stall_common::disk::Events) -> capture::Series {
+    capture::Series {
+        disk,
+        op,
+        ops: series.sums.ops,
+        bytes: series.sums.bytes,
+        queue_ns: series.sums.queue_ns,
+        device_ns: series.sums.device_ns,
+        total_ns: series.sums.total_ns,
+        slowest_ns: series.sums.slowest_ns,
+        queue: series.histogram(Latency::Queue),
+        device: series.histogram(Latency::Device),
+        total: series.histogram(Latency::Total),
+        exposed: series.histogram(Latency::Exposed),
+        requeues: events.requeues,
+        merges: events.merges,
+        errors: events.errors,
+        partial_completions: events.partial,
+        sequenced_completions: events.sequenced,
+        older_requests: events.older,
+    }
+}
+
+fn use_row(key: UseKey, sums: &Sums) -> capture::Use {
+    capture::Use {
+        actor: key.actor,
+        disk: key.disk,
+        op: super::in_flight::op(key.op as u8),
+        ops: sums.ops,
+        bytes: sums.bytes,
+        queue_ns: sums.queue_ns,
+        device_ns: sums.device_ns,
+        total_ns: sums.total_ns,
+        slowest_ns: sums.slowest_ns,
+        slow_ops: sums.slow_ops,
+        exposed_ops: sums.exposed_ops,
+        exposed_slow_ops: sums.exposed_slow_ops,
+        exposed_total_ns: sums.exposed_total_ns,
+        overlap_ns: sums.overlap_ns,
+    }
+}

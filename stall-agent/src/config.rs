@@ -1,0 +1,297 @@
+//! What the command line means, checked.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::cli;
+use crate::failure::Failure;
+use crate::host::HostRoot;
+use crate::host::block_device::{self, WholeDisk};
+use crate::output::Destination;
+use crate::progress::Verbosity;
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+const HOUR: Duration = Duration::from_secs(3600);
+const DEFAULT_INTERVAL: Duration = Duration::from_secs(1);
+const MIN_INTERVAL: Duration = Duration::from_millis(100);
+/// etcd's own bound for a sync of its log.
+const DEFAULT_SLOW: Duration = Duration::from_millis(10);
+const MIN_DURATION: Duration = Duration::from_millis(100);
+/// Requests are not timed finer.
+const MIN_SLOW: Duration = Duration::from_micros(1);
+
+/// A trace as `trace::run` is to do it, and what becomes of its result.
+#[derive(Clone, Debug)]
+pub struct Trace {
+    /// `None` is until interrupted.
+    pub duration: Option<Duration>,
+    /// From one snapshot to the next; not longer than the duration.
+    pub interval: Duration,
+    /// A request that took at least this long is slow.
+    pub slow: Duration,
+    /// As given by `--device`; empty is all.
+    pub devices: Vec<String>,
+    /// The disks these stand for, stacked ones with what they are made of; empty is all. Filled by
+    /// [`Trace::find_disks`].
+    pub disks: Vec<WholeDisk>,
+    pub host_root: HostRoot,
+    pub verbosity: Verbosity,
+    pub report: Report,
+    /// Where the capture is saved, too.
+    pub capture: Option<PathBuf>,
+}
+
+/// How a report is given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    pub output: Destination,
+    /// Indented JSON.
+    pub pretty: bool,
+    /// The exit code tells the verdict.
+    pub exit_code: bool,
+}
+
+impl Trace {
+    /// Checks everything that needs no look at the host's disks.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::Usage`], one sentence about the first thing that makes no sense.
+    pub fn new(typed: cli::Trace, verbosity: Verbosity) -> Result<Self, Failure> {
+        let duration = typed
+            .duration
+            .map(|text| time("--duration", &text, MIN_DURATION, DAY))
+            .transpose()?;
+        let slow = typed.slow.map_or(Ok(DEFAULT_SLOW), |text| {
+            time("--slow", &text, MIN_SLOW, HOUR)
+        })?;
+        let report = Report::from(typed.report);
+        check_capture(typed.capture.as_deref(), &report.output)?;
+        Ok(Self {
+            duration,
+            interval: interval(typed.interval.as_deref(), duration)?,
+            slow,
+            devices: typed.device,
+            disks: Vec::new(),
+            host_root: host_root(&typed.host)?,
+            verbosity,
+            report,
+            capture: typed.capture,
+        })
+    }
+
+    /// Finds the disks that `--device` stands for.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::Device`] for the first that stands for none.
+    pub fn find_disks(&mut self) -> Result<(), Failure> {
+        for device in &self.devices {
+            self.disks
+                .extend(block_device::resolve(&self.host_root, device)?);
+        }
+        self.disks.sort_unstable();
+        self.disks.dedup();
+        Ok(())
+    }
+}
+
+impl From<cli::Report> for Report {
+    fn from(typed: cli::Report) -> Self {
+        Self {
+            output: Destination::new(typed.output),
+            pretty: typed.pretty,
+            exit_code: typed.exit_code,
+        }
+    }
+}
+
+/// Of the two flags at most one is given.
+#[must_use]
+pub fn verbosity(typed: &cli::Cli) -> Verbosity {
+    match (typed.quiet, typed.verbose) {
+        (true, _) => Verbosity::Quiet,
+        (_, true) => Verbosity::Verbose,
+        _ => Verbosity::Normal,
+    }
+}
+
+/// The host's root, which has a `/proc`.
+///
+/// # Errors
+///
+/// [`Failure::Usage`] when it has none.
+pub fn host_root(typed: &cli::Host) -> Result<HostRoot, Failure> {
+    let root = HostRoot::new(&typed.root);
+    if root.exists("proc/1") {
+        return Ok(root);
+    }
+    Err(Failure::Usage(format!(
+        "--host-root {} holds no /proc of a host: give the directory where the host's / is mounted",
+        typed.root.display()
+    )))
+}
+
+/// The default gives way to a shorter duration, a value given does not.
+fn interval(typed: Option<&str>, duration: Option<Duration>) -> Result<Duration, Failure> {
+    let Some(text) = typed else {
+        return Ok(DEFAULT_INTERVAL.min(duration.unwrap_or(DEFAULT_INTERVAL)));
+    };
+    let interval = time("--interval", text, MIN_INTERVAL, HOUR)?;
+    if duration.is_some_and(|duration| interval > duration) {
+        return Err(Failure::Usage(format!(
+            "--interval {text} is longer than --duration: give a shorter interval"
+        )));
+    }
+    Ok(interval)
+}
+
+/// stdout takes one document, and a file too.
+fn check_capture(capture: Option<&Path>, output: &Destination) -> Result<(), Failure> {
+    let problem = match capture {
+        Some(path) if path == Path::new("-") => "--capture needs a file: stdout is the report's",
+        Some(path) if *output == Destination::File(path.to_owned()) => {
+            "--capture and --output name the same file: give each its own"
+        }
+        _ => return Ok(()),
+    };
+    Err(Failure::Usage(problem.to_owned()))
+}
+
+/// A time with its unit, within bounds.
+fn time(option: &str, text: &str, min: Duration, max: Duration) -> Result<Duration, Failure> {
+    let usage = |problem: String| Failure::Usage(format!("{option} {text} {problem}"));
+    let time = parse_time(text).map_err(usage)?;
+    if time.is_zero() {
+        return Err(usage("is no time at all: give more than zero".to_owned()));
+    }
+    if time < min {
+        let min = humantime::format_duration(min);
+        return Err(usage(format!("is too short: give at least {min}")));
+    }
+    if time > max {
+        let max = humantime::format_duration(max);
+        return Err(usage(format!("is too long: give at most {max}")));
+    }
+    Ok(time)
+}
+
+fn parse_time(text: &str) -> Result<Duration, String> {
+    use humantime::DurationError as Error;
+    let text = text.trim();
+    if text.starts_with('-') && text[1..].starts_with(|c: char| c.is_ascii_digit()) {
+        return Err("is negative: give a time such as 60s".to_owned());
+    }
+    if text.parse::<f64>().is_ok() {
+        return Err(format!("has no unit: write {text}s for seconds"));
+    }
+    humantime::parse_duration(text).map_err(|error| match error {
+        Error::NumberOverflow => "is too long: give at most 1day".to_owned(),
+        _ => "is not a time: write it as 500ms, 60s or 2m30s".to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+
+    fn trace(arguments: &[&str]) -> Result<Trace, Failure> {
+        let all = ["stall-agent", "trace"].iter().chain(arguments);
+        let cli = cli::Cli::try_parse_from(all).unwrap();
+        let verbosity = verbosity(&cli);
+        let cli::Command::Trace(typed) = cli.command else {
+            panic!("not a trace");
+        };
+        Trace::new(typed, verbosity)
+    }
+
+    fn complaint(arguments: &[&str]) -> String {
+        let failure = trace(arguments).unwrap_err();
+        assert!(matches!(failure, Failure::Usage(_)));
+        failure.to_string()
+    }
+
+    #[test]
+    fn has_defaults_for_everything() {
+        let trace = trace(&[]).unwrap();
+        assert_eq!(trace.duration, None);
+        assert_eq!(trace.interval, Duration::from_secs(1));
+        assert_eq!(trace.slow, Duration::from_millis(10));
+        assert_eq!(trace.report.output, Destination::Stdout);
+        assert!(trace.host_root.is_own());
+        assert_eq!(trace.verbosity, Verbosity::Normal);
+    }
+
+    #[test]
+    fn takes_times_as_people_write_them() {
+        let time = |text| trace(&["--duration", text]).unwrap().duration.unwrap();
+        assert_eq!(time("60s"), Duration::from_secs(60));
+        assert_eq!(time("2m30s"), Duration::from_secs(150));
+        assert_eq!(time("500ms"), Duration::from_millis(500));
+        assert_eq!(time("24h"), DAY);
+        assert_eq!(time("1m 30s"), Duration::from_secs(90));
+    }
+
+    #[test]
+    fn each_wrong_time_gets_its_own_sentence() {
+        let cases = [
+            ("0s", "is no time at all"),
+            ("-5s", "is negative"),
+            ("-5", "is negative"),
+            ("60", "has no unit: write 60s"),
+            ("1.5", "has no unit"),
+            ("25h", "is too long: give at most 1day"),
+            ("99999999999999999999s", "is too long"),
+            ("1ms", "is too short: give at least 100ms"),
+            ("", "is not a time"),
+            ("soon", "is not a time"),
+            ("5 bananas", "is not a time"),
+            ("--interval", "is not a time"),
+            ("NaN", "has no unit"),
+        ];
+        for (text, sentence) in cases {
+            let complaint = complaint(&["--duration", text]);
+            assert!(complaint.contains(sentence), "{text}: {complaint}");
+        }
+    }
+
+    #[test]
+    fn the_interval_fits_the_duration() {
+        let short = trace(&["--duration", "300ms"]).unwrap();
+        assert_eq!(short.interval, Duration::from_millis(300));
+        let complaint = complaint(&["--duration", "2s", "--interval", "3s"]);
+        assert!(complaint.contains("longer than --duration"));
+        assert_eq!(
+            trace(&["--interval", "3s"]).unwrap().interval,
+            Duration::from_secs(3)
+        );
+    }
+
+    #[test]
+    fn stdout_and_a_file_take_one_document_each() {
+        assert!(complaint(&["--capture", "-"]).contains("needs a file"));
+        assert!(complaint(&["--capture", "a", "--output", "a"]).contains("the same file"));
+        assert!(trace(&["--capture", "a", "--output", "b"]).is_ok());
+    }
+
+    #[test]
+    fn the_hosts_root_has_a_proc() {
+        let complaint = complaint(&["--host-root", "/usr"]);
+        assert!(complaint.contains("--host-root /usr holds no /proc"));
+    }
+
+    #[test]
+    fn finds_disks_once_each() {
+        let mut trace = trace(&["--device", "no-such-disk"]).unwrap();
+        let failure = trace.find_disks().unwrap_err();
+        assert!(matches!(failure, Failure::Device(_)));
+        trace.devices = vec!["/".to_owned(), "/".to_owned()];
+        if trace.find_disks().is_ok() {
+            let before = trace.disks.len();
+            trace.disks.dedup();
+            assert_eq!(trace.disks.len(), before);
+        }
+    }
+}

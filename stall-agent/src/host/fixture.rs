@@ -1,0 +1,53 @@
+//! A tree of files in a temporary directory, standing for a host.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+use super::HostRoot;
+
+pub(crate) struct Fixture {
+    directory: tempfile::TempDir,
+}
+
+impl Fixture {
+    pub(crate) fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        Self { directory }
+    }
+
+    pub(crate) fn root(&self) -> HostRoot {
+        HostRoot::new(self.directory.path())
+    }
+
+    pub(crate) fn file(&self, path: &str, content: impl AsRef<[u8]>) -> &Self {
+        let path = self.place(path);
+        fs::write(path, content).unwrap();
+        self
+    }
+
+    /// Each line is `path=content`; the content ends in a line feed, as in sysfs.
+    pub(crate) fn files(&self, directory: &str, lines: &str) -> &Self {
+        for line in lines.lines().map(str::trim).filter(|line| !line.is_empty()) {
+            let (path, content) = line.split_once('=').unwrap();
+            self.file(&format!("{directory}/{path}"), format!("{content}\n"));
+        }
+        self
+    }
+
+    pub(crate) fn directory(&self, path: &str) -> &Self {
+        fs::create_dir_all(self.directory.path().join(path)).unwrap();
+        self
+    }
+
+    pub(crate) fn link(&self, path: &str, target: &str) -> &Self {
+        symlink(target, self.place(path)).unwrap();
+        self
+    }
+
+    fn place(&self, path: &str) -> std::path::PathBuf {
+        let path = self.directory.path().join(path);
+        fs::create_dir_all(path.parent().unwrap_or(Path::new("/"))).unwrap();
+        path
+    }
+}

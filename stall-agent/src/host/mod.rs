@@ -1,0 +1,19 @@
+//! Names: what `/proc`, `/sys` and `/dev` of the host say of disks, mounts and processes.
+//!
+//! Each reader takes a [`HostRoot`], reads a bounded amount, and gives `None` or leaves out what has
+//! gone or makes no sense: names are found, never guessed, and nothing here ends the run. Text that
+//! is not UTF-8 has its bad bytes replaced.
+
+pub mod block_device;
+pub mod cgroup;
+pub mod mounts;
+pub mod procfs;
+pub mod reader;
+pub mod root;
+pub mod system;
+
+#[cfg(test)]
+mod fixture;
+
+pub use reader::Reader;
+pub use root::HostRoot;

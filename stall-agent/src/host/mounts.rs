@@ -1,0 +1,250 @@
+//! What is mounted, by device: `/proc/self/mountinfo`.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use super::HostRoot;
+use crate::capture::Mount;
+
+/// A Kubernetes node has thousands of lines of up to a few KiB (overlays).
+const MAX_TEXT: u64 = 32 << 20;
+/// Mounts kept of one device; a volume may be bind-mounted once per pod.
+const MAX_PER_DEVICE: usize = 64;
+
+/// All mounts of one mount namespace.
+#[derive(Clone, Debug, Default)]
+pub struct Mounts {
+    entries: Vec<Entry>,
+}
+
+/// One line of mountinfo (proc_pid_mountinfo(5)).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Entry {
+    pub id: u64,
+    pub major: u32,
+    pub minor: u32,
+    pub mount: Mount,
+}
+
+impl Mounts {
+    /// The mounts as the host sees them: those of this process, or seen from a container those of
+    /// the host's first process.
+    #[must_use]
+    pub fn of_host(root: &HostRoot) -> Self {
+        let own = "proc/self/mountinfo";
+        let text = if root.is_own() {
+            root.text(own, MAX_TEXT)
+        } else {
+            let first = root.text("proc/1/mountinfo", MAX_TEXT);
+            first.or_else(|| root.text(own, MAX_TEXT))
+        };
+        Self::parse(&text.unwrap_or_default()).with_pooled_devices(root)
+    }
+
+    /// The mounts by which this process resolves a path.
+    #[must_use]
+    pub fn of_self() -> Self {
+        let text = HostRoot::default().text("proc/self/mountinfo", MAX_TEXT);
+        Self::parse(&text.unwrap_or_default())
+    }
+
+    /// Lines that make no sense are left out.
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
+        let entries = text.lines().filter_map(parse_line).collect();
+        Self { entries }
+    }
+
+    #[must_use]
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// Mounts of one device, those of the whole filesystem first; at most 64.
+    #[must_use]
+    pub fn of(&self, major: u32, minor: u32) -> Vec<Mount> {
+        let mut mounts: Vec<_> = self
+            .entries
+            .iter()
+            .filter(|entry| (entry.major, entry.minor) == (major, minor))
+            .map(|entry| &entry.mount)
+            .collect();
+        mounts.sort_by_key(|mount| (mount.root != "/", mount.mount_point.len()));
+        mounts.truncate(MAX_PER_DEVICE);
+        mounts.into_iter().cloned().collect()
+    }
+
+    /// btrfs and others that pool devices mount under an anonymous device number: their lines get
+    /// that of the block device named as their source.
+    fn with_pooled_devices(mut self, root: &HostRoot) -> Self {
+        let mut known = HashMap::new();
+        for entry in &mut self.entries {
+            let source = &entry.mount.source;
+            if entry.major != 0 || !source.starts_with("/dev/") {
+                continue;
+            }
+            let number = *known
+                .entry(source.clone())
+                .or_insert_with(|| super::block_device::number_of_node(root, Path::new(source)));
+            if let Some((major, minor)) = number {
+                (entry.major, entry.minor) = (major, minor);
+            }
+        }
+        self
+    }
+}
+
+/// `36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw,errors=continue`; the optional
+/// fields before the dash vary in number.
+fn parse_line(line: &str) -> Option<Entry> {
+    let mut fields = line.split(' ');
+    let id = fields.next()?.parse().ok()?;
+    let _parent = fields.next()?;
+    let (major, minor) = fields.next()?.split_once(':')?;
+    let root = unescape(fields.next()?);
+    let mount_point = unescape(fields.next()?);
+    let options = fields.next()?.to_owned();
+    fields.find(|field| *field == "-")?;
+    let filesystem = unescape(fields.next()?);
+    let source = unescape(fields.next()?);
+    let super_options = unescape(fields.next().unwrap_or_default());
+    let mount = Mount {
+        mount_point,
+        root,
+        filesystem,
+        source,
+        options,
+        super_options,
+    };
+    Some(Entry {
+        id,
+        major: major.parse().ok()?,
+        minor: minor.parse().ok()?,
+        mount,
+    })
+}
+
+/// The kernel writes space, tab, line feed and backslash as `\` and three octal digits
+/// (`seq_path`, `mangle`).
+fn unescape(field: &str) -> String {
+    let bytes = field.as_bytes();
+    let mut plain = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        let escaped = bytes.get(at + 1..at + 4).and_then(octal);
+        match escaped.filter(|_| bytes[at] == b'\\') {
+            Some(byte) => {
+                plain.push(byte);
+                at += 4;
+            }
+            None => {
+                plain.push(bytes[at]);
+                at += 1;
+            }
+        }
+    }
+    String::from_utf8_lossy(&plain).into_owned()
+}
+
+fn octal(digits: &[u8]) -> Option<u8> {
+    let digits = std::str::from_utf8(digits).ok()?;
+    let plain = digits.bytes().all(|digit| digit.is_ascii_digit());
+    u8::from_str_radix(digits, 8).ok().filter(|_| plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::fixture::Fixture;
+    use super::*;
+
+    const NODE: &str = "\
+22 27 0:21 / /proc rw,relatime - proc proc rw
+27 1 7:0 / / ro,relatime shared:1 - ext2 /dev/loop0 ro
+61 27 259:6 / /var/lib/harvester/defaultdisk rw,relatime shared:31 master:2 - ext4 /dev/nvme0n1p6 rw,stripe=32
+62 27 259:6 /replicas /mnt/a\\040b\\134c rw,noatime - ext4 /dev/nvme0n1p6 rw,stripe=32
+63 27 0:50 /sub /data rw - btrfs /dev/vdb1 rw,discard=async
+";
+
+    #[test]
+    fn gives_the_mounts_of_a_device_whole_filesystem_first() {
+        let mounts = Mounts::parse(NODE).of(259, 6);
+        assert_eq!(mounts.len(), 2);
+        assert_eq!(mounts[0].mount_point, "/var/lib/harvester/defaultdisk");
+        assert_eq!(mounts[0].filesystem, "ext4");
+        assert_eq!(mounts[0].super_options, "rw,stripe=32");
+        assert_eq!(mounts[1].mount_point, "/mnt/a b\\c");
+        assert_eq!(mounts[1].root, "/replicas");
+    }
+
+    #[test]
+    fn optional_fields_may_be_absent_or_many() {
+        let entries = Mounts::parse(NODE);
+        let ids: Vec<_> = entries.entries().iter().map(|entry| entry.id).collect();
+        assert_eq!(ids, [22, 27, 61, 62, 63]);
+    }
+
+    #[test]
+    fn finds_the_device_of_a_pool_by_its_source() {
+        let fixture = Fixture::new();
+        fixture
+            .file("proc/1/mountinfo", NODE)
+            .file("sys/class/block/vdb1/dev", "254:17\n");
+        let mounts = Mounts::of_host(&fixture.root());
+        assert_eq!(mounts.of(254, 17)[0].mount_point, "/data");
+    }
+
+    #[test]
+    fn leaves_out_lines_that_make_no_sense() {
+        for line in [
+            "",
+            "x",
+            "1 2 3 4 5 6 - 7",
+            "1 2 8:0 / /a rw shared:1",
+            "1 2 a:b / /a rw - e s o",
+        ] {
+            assert!(Mounts::parse(line).entries().is_empty(), "{line}");
+        }
+    }
+
+    #[test]
+    fn undoes_only_whole_escapes() {
+        assert_eq!(unescape("\\040"), " ");
+        assert_eq!(unescape("\\04"), "\\04");
+        assert_eq!(unescape("\\999"), "\\999");
+        assert_eq!(unescape("\\+40"), "\\+40");
+        assert_eq!(unescape("a\\"), "a\\");
+        assert_eq!(unescape("\\303\\244"), "ä");
+    }
+
+    #[test]
+    fn keeps_a_bounded_number_of_one_device() {
+        let text: String = (0..500)
+            .map(|n| format!("{n} 1 8:1 /v{n} /pods/{n} rw - ext4 /dev/sda1 rw\n"))
+            .collect();
+        let text = format!("{text}900 1 8:1 / /data rw - ext4 /dev/sda1 rw\n");
+        let mounts = Mounts::parse(&text).of(8, 1);
+        assert_eq!(mounts.len(), 64);
+        assert_eq!(mounts[0].mount_point, "/data");
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_parsed(text in "([0-9]{1,3}[ :\\\\/-]?){0,20}|.{0,200}") {
+            let _ = Mounts::parse(&text);
+        }
+
+        #[test]
+        fn a_mount_point_comes_back_as_it_was(path in "[^\0]{1,40}") {
+            let escaped: String = path
+                .bytes()
+                .map(|byte| match byte {
+                    b' ' | b'\t' | b'\n' | b'\\' | 0x80.. => format!("\\{byte:03o}"),
+                    plain => char::from(plain).to_string(),
+                })
+                .collect();
+            prop_assert_eq!(unescape(&escaped), path);
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! Where the host's files are, and how they are read: bounded, and never waiting on a pipe.
+
+use std::ffi::OsStr;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+/// Entries of one directory that are looked at.
+const MAX_ENTRIES: usize = 65_536;
+/// Longest value read from a file of sysfs.
+const MAX_VALUE: u64 = 4096;
+
+/// The directory that is `/` of the host: `/`, or where a container has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostRoot(PathBuf);
+
+impl Default for HostRoot {
+    fn default() -> Self {
+        Self::new("/")
+    }
+}
+
+impl HostRoot {
+    #[must_use]
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self(path.into())
+    }
+
+    /// Whether the host's `/` is this process's own.
+    #[must_use]
+    pub fn is_own(&self) -> bool {
+        self.0 == Path::new("/")
+    }
+
+    /// Where a path of the host is found.
+    #[must_use]
+    pub fn path(&self, path: impl AsRef<Path>) -> PathBuf {
+        let path = path.as_ref();
+        self.0.join(path.strip_prefix("/").unwrap_or(path))
+    }
+
+    /// At most `limit` bytes of a file.
+    ///
+    /// # Errors
+    ///
+    /// As the system reports them.
+    pub fn bytes(&self, path: impl AsRef<Path>, limit: u64) -> io::Result<Vec<u8>> {
+        let mut content = Vec::new();
+        self.open(path)?.take(limit).read_to_end(&mut content)?;
+        Ok(content)
+    }
+
+    /// Opens a file; a named pipe or a terminal put in its place is not waited for.
+    ///
+    /// # Errors
+    ///
+    /// As the system reports them.
+    pub fn open(&self, path: impl AsRef<Path>) -> io::Result<File> {
+        OpenOptions::new()
+            .read(true)
+            .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
+            .open(self.path(path))
+    }
+
+    /// At most `limit` bytes of a file as text.
+    #[must_use]
+    pub fn text(&self, path: impl AsRef<Path>, limit: u64) -> Option<String> {
+        let content = self.bytes(path, limit).ok()?;
+        Some(String::from_utf8_lossy(&content).into_owned())
+    }
+
+    /// A file of one value, trimmed; `None` also when it is empty.
+    #[must_use]
+    pub fn value(&self, path: impl AsRef<Path>) -> Option<String> {
+        let text = self.text(path, MAX_VALUE)?;
+        let value = text.trim();
+        (!value.is_empty()).then(|| value.to_owned())
+    }
+
+    /// A file of one number.
+    #[must_use]
+    pub fn number<T: std::str::FromStr>(&self, path: impl AsRef<Path>) -> Option<T> {
+        self.value(path)?.parse().ok()
+    }
+
+    /// Target of a symbolic link, as it stands.
+    #[must_use]
+    pub fn link(&self, path: impl AsRef<Path>) -> Option<String> {
+        let target = self.path(path).read_link().ok()?;
+        Some(target.to_string_lossy().into_owned())
+    }
+
+    /// Last part of a symbolic link's target.
+    #[must_use]
+    pub fn link_name(&self, path: impl AsRef<Path>) -> Option<String> {
+        let target = self.path(path).read_link().ok()?;
+        target.file_name().map(lossy)
+    }
+
+    /// Names in a directory, sorted; none when it cannot be read.
+    #[must_use]
+    pub fn names(&self, directory: impl AsRef<Path>) -> Vec<String> {
+        let Ok(entries) = self.path(directory).read_dir() else {
+            return Vec::new();
+        };
+        let entries = entries.take(MAX_ENTRIES).flatten();
+        let mut names: Vec<_> = entries.map(|entry| lossy(&entry.file_name())).collect();
+        names.sort_unstable();
+        names
+    }
+
+    #[must_use]
+    pub fn exists(&self, path: impl AsRef<Path>) -> bool {
+        self.path(path).exists()
+    }
+}
+
+fn lossy(name: &OsStr) -> String {
+    name.to_string_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::Fixture;
+    use super::*;
+
+    #[test]
+    fn joins_absolute_paths_below_the_root() {
+        let root = HostRoot::new("/host");
+        assert_eq!(root.path("/proc/1/stat"), Path::new("/host/proc/1/stat"));
+        assert_eq!(root.path("proc/1/stat"), Path::new("/host/proc/1/stat"));
+        assert!(!root.is_own());
+        assert!(HostRoot::default().is_own());
+    }
+
+    #[test]
+    fn reads_no_more_than_the_limit() {
+        let fixture = Fixture::new();
+        fixture.file("big", vec![b'x'; 100_000]);
+        assert_eq!(fixture.root().bytes("big", 10).unwrap().len(), 10);
+    }
+
+    #[test]
+    fn does_not_wait_for_the_writer_of_a_pipe() {
+        let fixture = Fixture::new();
+        let pipe = fixture.root().path("pipe");
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        assert_eq!(fixture.root().value("pipe"), None);
+    }
+
+    #[test]
+    fn a_loop_of_links_is_only_not_there() {
+        let fixture = Fixture::new();
+        fixture.link("a", "b").link("b", "a");
+        assert_eq!(fixture.root().value("a"), None);
+        assert!(!fixture.root().exists("a"));
+    }
+
+    #[test]
+    fn replaces_what_is_not_utf8() {
+        let fixture = Fixture::new();
+        fixture.file("name", b"a\xffb\n");
+        assert_eq!(fixture.root().value("name").unwrap(), "a\u{fffd}b");
+    }
+}

@@ -1,0 +1,197 @@
+//! From evidence to capabilities; pure.
+
+use super::{Bpf, Capability, Evidence, KernelTypes, State};
+use crate::capture::HookState;
+use crate::failure::code;
+use crate::kernel::support::Facts;
+use crate::probe::catalog::Need;
+use crate::probe::plan::{self, Step};
+
+/// Numbers of include/uapi/linux/capability.h.
+const CAP_SYS_ADMIN: u32 = 21;
+const CAP_PERFMON: u32 = 38;
+const CAP_BPF: u32 = 39;
+
+/// Every capability, in the order in which a trace meets them.
+#[must_use]
+pub fn judge(evidence: &Evidence) -> Vec<Capability> {
+    let mut all = vec![
+        permission(evidence),
+        lockdown(evidence),
+        bpf(evidence),
+        types(evidence),
+    ];
+    if let KernelTypes::Facts(facts) = &evidence.types {
+        all.extend(hooks(facts));
+    }
+    all.push(symbols(evidence));
+    all.push(host_processes(evidence));
+    all
+}
+
+fn permission(evidence: &Evidence) -> Capability {
+    let held = |number: u32| evidence.capabilities.map(|set| set >> number & 1 != 0);
+    let both = held(CAP_BPF).zip(held(CAP_PERFMON)).map(|(a, b)| a && b);
+    let enough = held(CAP_SYS_ADMIN)
+        .zip(both)
+        .map(|(admin, both)| admin || both);
+    let found = match enough {
+        Some(true) => "CAP_BPF and CAP_PERFMON, or CAP_SYS_ADMIN",
+        Some(false) => "neither root nor CAP_BPF and CAP_PERFMON",
+        None => "/proc/self/status does not say",
+    };
+    Capability {
+        required: true,
+        exit_code: code::NOT_PERMITTED,
+        ..capability("permission", state(enough), found)
+    }
+    .or_else("everything", "run it as root, with sudo for example")
+}
+
+fn lockdown(evidence: &Evidence) -> Capability {
+    let level = evidence.lockdown.as_deref();
+    let allowed = level.map(|level| level != "confidentiality");
+    let found = level.unwrap_or("/sys/kernel/security/lockdown is not to be seen");
+    Capability {
+        required: true,
+        exit_code: code::LOCKDOWN,
+        ..capability("lockdown", state(allowed), found)
+    }
+    .or_else("everything", "boot with lockdown=integrity or none")
+}
+
+fn bpf(evidence: &Evidence) -> Capability {
+    let (state, found) = match &evidence.bpf {
+        Bpf::Works => (State::Ok, "works".to_owned()),
+        Bpf::Refused(reason) => (State::Missing, format!("bpf(2): {reason}")),
+        Bpf::NotTried => (State::Unknown, "not tried".to_owned()),
+    };
+    let advice = if evidence.first_user_namespace == Some(false) {
+        "run it as the host's root: root of a user namespace may not trace"
+    } else {
+        "run it as root, and in a container as a privileged one"
+    };
+    Capability {
+        required: true,
+        exit_code: code::NOT_PERMITTED,
+        ..capability("bpf", state, &found)
+    }
+    .or_else("everything", advice)
+}
+
+fn types(evidence: &Evidence) -> Capability {
+    let advice = "use a kernel built with CONFIG_DEBUG_INFO_BTF, version 5.12 or later";
+    let (state, found, exit_code) = match &evidence.types {
+        KernelTypes::Facts(_) => (State::Ok, "read, nothing lacks", code::NO_BTF),
+        KernelTypes::Present => (State::Ok, "there", code::NO_BTF),
+        KernelTypes::Absent => (State::Missing, "no /sys/kernel/btf/vmlinux", code::NO_BTF),
+        KernelTypes::Unusable(reason) => (State::Missing, reason.as_str(), code::NO_BTF),
+        KernelTypes::Unfit(reason) => (State::Missing, reason.as_str(), code::HOOK_MISSING),
+        KernelTypes::Unknown => (State::Unknown, "not looked at", code::NO_BTF),
+    };
+    Capability {
+        required: true,
+        exit_code,
+        ..capability("btf", state, found)
+    }
+    .or_else("everything", advice)
+}
+
+/// One for each program of the plan that is wanted on this kernel.
+fn hooks(facts: &Facts) -> Vec<Capability> {
+    let steps = plan::plan(facts);
+    let lacking = plan::lacking(&steps).map(|(hook, _)| hook);
+    let wanted = steps.iter().map(Step::hook).zip(&steps);
+    wanted
+        .filter(|(hook, _)| hook.state != HookState::NotNeeded)
+        .filter(|(hook, step)| !has_stand_in(hook.state, step, &steps))
+        .map(|(hook, step)| {
+            let there = hook.state != HookState::Missing;
+            let found = hook.reason.unwrap_or_else(|| "there".to_owned());
+            hook_capability(step, there, &found, lacking == Some(step.row.hook))
+        })
+        .collect()
+}
+
+/// A missing hook that another one of its group serves for is not worth a line.
+fn has_stand_in(state: HookState, step: &Step, steps: &[Step]) -> bool {
+    let serves =
+        |other: &Step| other.row.group == step.row.group && other.verdict == plan::Verdict::Load;
+    state == HookState::Missing && steps.iter().any(serves)
+}
+
+fn hook_capability(step: &Step, there: bool, found: &str, decisive: bool) -> Capability {
+    let lack = match step.row.need {
+        Need::Required => "everything",
+        Need::Optional(lack) => lack,
+    };
+    let required = step.row.need == Need::Required;
+    Capability {
+        required: required || decisive,
+        exit_code: code::HOOK_MISSING,
+        ..capability(
+            &format!("hook {}", step.row.hook),
+            state(Some(there)),
+            found,
+        )
+    }
+    .or_else(
+        lack,
+        "use a kernel from 5.12 on, built with its tracepoints",
+    )
+}
+
+fn symbols(evidence: &Evidence) -> Capability {
+    let found = match evidence.symbols {
+        Some(true) => "addresses are shown",
+        Some(false) => "addresses are hidden",
+        None => "not looked at",
+    };
+    capability("kernel_symbols", state(evidence.symbols), found).or_else(
+        "names in kernel stacks, and with them why threads were blocked",
+        "run it as root with kernel.kptr_restrict at 0 or 1",
+    )
+}
+
+fn host_processes(evidence: &Evidence) -> Capability {
+    let found = match evidence.host_processes {
+        Some(true) => "/proc is the host's",
+        Some(false) => "/proc is that of a container",
+        None => "/proc does not say",
+    };
+    capability("host_processes", state(evidence.host_processes), found).or_else(
+        "command lines, units and containers of processes",
+        "run it on the host, or in its pid namespace (hostPID) with --host-root",
+    )
+}
+
+fn state(fact: Option<bool>) -> State {
+    match fact {
+        Some(true) => State::Ok,
+        Some(false) => State::Missing,
+        None => State::Unknown,
+    }
+}
+
+fn capability(name: &str, state: State, found: &str) -> Capability {
+    Capability {
+        name: name.to_owned(),
+        state,
+        required: false,
+        found: found.to_owned(),
+        lack: None,
+        advice: None,
+        exit_code: code::OTHER,
+    }
+}
+
+impl Capability {
+    /// What it means when it is not there.
+    fn or_else(mut self, lack: &str, advice: &str) -> Self {
+        if self.state != State::Ok {
+            self.lack = Some(lack.to_owned());
+            self.advice = Some(advice.to_owned());
+        }
+        self
+    }
+}

@@ -1,0 +1,360 @@
+//! Documents to a file or stdout, so that nothing is lost.
+//!
+//! A file appears whole or not at all, readable by its owner only, and never through a link that
+//! someone put in its place. That it can be written is found out before the work, not after it; when
+//! it then cannot after all, what took long to get is kept elsewhere, and the message says where.
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use crate::failure::Failure;
+
+/// Where a document is kept that cannot be written where it belongs: in memory if possible, since a
+/// disk may be what fails. Not `$TMPDIR`: the environment does not choose where root writes.
+const SHELTERS: [&str; 3] = ["/run", "/dev/shm", "/tmp"];
+/// Written in advance, to find a full disk.
+const PROBE: [u8; 4096] = [b' '; 4096];
+
+/// Where a document goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Destination {
+    Stdout,
+    File(PathBuf),
+}
+
+impl Destination {
+    /// `-` is stdout.
+    #[must_use]
+    pub fn new(path: PathBuf) -> Self {
+        if path == Path::new("-") {
+            Self::Stdout
+        } else {
+            Self::File(path)
+        }
+    }
+}
+
+/// Which document, for messages.
+#[derive(Clone, Copy, Debug)]
+pub struct Kind {
+    /// `the report`
+    pub what: &'static str,
+    /// The option that says where it goes.
+    pub option: &'static str,
+    /// It cannot be made again: keep it when it cannot be written.
+    pub keep: bool,
+}
+
+/// A destination found writable.
+#[derive(Debug)]
+pub struct Output {
+    destination: Destination,
+    kind: Kind,
+}
+
+/// Writes a document; may be called again when the first writing fails.
+pub trait Document: Fn(&mut dyn Write) -> io::Result<()> {}
+impl<F: Fn(&mut dyn Write) -> io::Result<()>> Document for F {}
+
+impl Output {
+    /// Makes sure that the destination can be written, and leaves nothing there.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::OutputUnwritable`].
+    pub fn prepare(destination: Destination, kind: Kind) -> Result<Self, Failure> {
+        let output = Self { destination, kind };
+        if let Some(path) = output.file() {
+            probe(path).map_err(|error| Failure::OutputUnwritable {
+                option: kind.option,
+                path: path.to_owned(),
+                reason: reason(&error),
+            })?;
+        }
+        Ok(output)
+    }
+
+    /// Writes the document, or keeps it elsewhere.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::OutputLost`] when it is not where it belongs, also when it was kept elsewhere.
+    pub fn write(&self, document: &impl Document) -> Result<(), Failure> {
+        let written = match self.file() {
+            None => to_stdout(document),
+            Some(path) => to_file(path, document),
+        };
+        written.map_err(|error| self.lost(&error, document))
+    }
+
+    /// The file that is written, unless it is stdout.
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
+        match &self.destination {
+            Destination::Stdout => None,
+            Destination::File(path) => Some(path),
+        }
+    }
+
+    fn lost(&self, error: &io::Error, document: &impl Document) -> Failure {
+        let target = self.file().map(|path| path.display().to_string());
+        Failure::OutputLost {
+            what: self.kind.what,
+            target: target.unwrap_or_else(|| "stdout".to_owned()),
+            reason: reason(error),
+            outcome: self.outcome(document),
+        }
+    }
+
+    fn outcome(&self, document: &impl Document) -> String {
+        if !self.kind.keep {
+            return "run the command again with another output".to_owned();
+        }
+        let shelters = SHELTERS.map(Path::new);
+        match shelters.iter().find_map(|place| shelter(place, document)) {
+            Some(path) => format!("it is kept in {}", path.display()),
+            None => format!("nor to {}: it is lost", SHELTERS.join(", ")),
+        }
+    }
+}
+
+/// A value as JSON with a line feed at its end.
+pub fn json<T: Serialize>(value: &T, pretty: bool) -> impl Document {
+    move |mut writer: &mut dyn Write| {
+        if pretty {
+            serde_json::to_writer_pretty(&mut writer, value)?;
+        } else {
+            serde_json::to_writer(&mut writer, value)?;
+        }
+        writer.write_all(b"\n")
+    }
+}
+
+/// An error of the system without its number.
+#[must_use]
+pub fn reason(error: &io::Error) -> String {
+    let text = error.to_string();
+    match text.find(" (os error ") {
+        Some(end) => text[..end].to_owned(),
+        None => text,
+    }
+}
+
+fn to_stdout(document: &impl Document) -> io::Result<()> {
+    let mut stdout = BufWriter::with_capacity(1 << 16, io::stdout().lock());
+    document(&mut stdout)?;
+    stdout.flush()
+}
+
+/// Writes beside the target, then renames: a rename replaces a link instead of following it.
+fn to_file(path: &Path, document: &impl Document) -> io::Result<()> {
+    check_target(path)?;
+    let mut file = beside(path)?;
+    fill(file.as_file_mut(), document)?;
+    file.persist(path).map_err(|error| error.error)?;
+    Ok(())
+}
+
+/// Only the file is synced, not its directory: after a crash there is the old one or the new one.
+fn fill(file: &mut File, document: &impl Document) -> io::Result<()> {
+    let mut writer = BufWriter::with_capacity(1 << 16, &mut *file);
+    document(&mut writer)?;
+    writer.flush()?;
+    drop(writer);
+    file.sync_all()
+}
+
+fn probe(path: &Path) -> io::Result<()> {
+    check_target(path)?;
+    beside(path)?.write_all(&PROBE)
+}
+
+/// What is there may be replaced only when it is a plain file: a rename onto `/dev/stdout` would
+/// take that away from everybody.
+fn check_target(path: &Path) -> io::Result<()> {
+    let kind = match fs::symlink_metadata(path) {
+        Ok(metadata) => metadata.file_type(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    let obstacle = if kind.is_file() {
+        return Ok(());
+    } else if kind.is_dir() {
+        "it is a directory"
+    } else if kind.is_symlink() {
+        "it is a symbolic link"
+    } else {
+        "it is not a plain file; - is stdout"
+    };
+    Err(io::Error::other(obstacle))
+}
+
+/// A new file in the target's directory, mode 0600, removed unless persisted.
+fn beside(path: &Path) -> io::Result<tempfile::NamedTempFile> {
+    let Some(name) = path.file_name().filter(|_| !ends_in_slash(path)) else {
+        return Err(io::Error::other("it names no file"));
+    };
+    let directory = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
+    let mut prefix = std::ffi::OsString::from(".");
+    prefix.push(name);
+    // A name may be as long as the filesystem allows, and then has no room for more.
+    let prefix = if prefix.len() < 200 {
+        prefix
+    } else {
+        ".stall-agent".into()
+    };
+    tempfile::Builder::new()
+        .prefix(&prefix)
+        .suffix(".tmp")
+        .tempfile_in(directory.unwrap_or(Path::new(".")))
+        .map_err(plain)
+}
+
+fn ends_in_slash(path: &Path) -> bool {
+    path.as_os_str().as_encoded_bytes().ends_with(b"/")
+}
+
+/// tempfile adds the random path that it tried, which says nothing to the user.
+fn plain(error: io::Error) -> io::Error {
+    match error.raw_os_error().or_else(|| os_error(&error)) {
+        Some(number) => io::Error::from_raw_os_error(number),
+        None => error,
+    }
+}
+
+fn os_error(error: &io::Error) -> Option<i32> {
+    let mut source = std::error::Error::source(error);
+    source = source.or_else(|| error.get_ref().and_then(std::error::Error::source));
+    source?.downcast_ref::<io::Error>()?.raw_os_error()
+}
+
+fn shelter(directory: &Path, document: &impl Document) -> Option<PathBuf> {
+    let mut file = tempfile::Builder::new()
+        .prefix("stall-agent-")
+        .suffix(".json")
+        .tempfile_in(directory)
+        .ok()?;
+    fill(file.as_file_mut(), document).ok()?;
+    let (_, path) = file.keep().ok()?;
+    Some(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+    use super::*;
+
+    const REPORT: Kind = Kind {
+        what: "the report",
+        option: "output",
+        keep: false,
+    };
+
+    fn hello(writer: &mut dyn Write) -> io::Result<()> {
+        writer.write_all(b"hello")
+    }
+
+    fn refusal(path: impl Into<PathBuf>) -> String {
+        let output = Output::prepare(Destination::File(path.into()), REPORT);
+        output.unwrap_err().to_string()
+    }
+
+    #[test]
+    fn leaves_nothing_before_and_one_private_file_after() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("stall.json");
+        let output = Output::prepare(Destination::File(path.clone()), REPORT).unwrap();
+        assert_eq!(directory.path().read_dir().unwrap().count(), 0);
+        output.write(&hello).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"hello");
+        assert_eq!(directory.path().read_dir().unwrap().count(), 1);
+        let mode = fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_failed_writing_leaves_the_old_file_as_it_was() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("stall.json");
+        fs::write(&path, "old").unwrap();
+        let output = Output::prepare(Destination::File(path.clone()), REPORT).unwrap();
+        let failing = |writer: &mut dyn Write| {
+            writer.write_all(b"half")?;
+            Err(io::Error::from_raw_os_error(libc::ENOSPC))
+        };
+        let failure = output.write(&failing).unwrap_err();
+        assert!(matches!(failure, Failure::OutputLost { .. }));
+        assert!(failure.to_string().contains("(No space left on device)"));
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+        assert_eq!(directory.path().read_dir().unwrap().count(), 1);
+    }
+
+    #[test]
+    fn refuses_what_is_not_a_plain_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let link = directory.path().join("link");
+        symlink("/etc/passwd", &link).unwrap();
+        assert!(refusal(&link).contains("it is a symbolic link"));
+        assert!(refusal(directory.path()).contains("it is a directory"));
+        assert!(refusal("/dev/null").contains("it is not a plain file"));
+        assert!(refusal("/dev/stdout").contains("it is a symbolic link"));
+    }
+
+    #[test]
+    fn says_why_a_path_cannot_be_written() {
+        let refusal = refusal("/no/such/directory/stall.json");
+        assert_eq!(
+            refusal,
+            "/no/such/directory/stall.json cannot be written (No such file or directory): give another --output"
+        );
+        for path in ["", "/", "..", "new/"] {
+            assert!(
+                Output::prepare(Destination::File(path.into()), REPORT).is_err(),
+                "{path}"
+            );
+        }
+        let long = format!("/tmp/{}", "x".repeat(300));
+        assert!(probe(Path::new(&long)).is_err());
+    }
+
+    #[test]
+    fn a_long_name_is_written_like_any_other() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("x".repeat(255));
+        to_file(&path, &hello).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"hello");
+    }
+
+    #[test]
+    fn a_link_planted_meanwhile_is_not_followed() {
+        let directory = tempfile::tempdir().unwrap();
+        let victim = directory.path().join("victim");
+        let path = directory.path().join("stall.json");
+        fs::write(&victim, "precious").unwrap();
+        let output = Output::prepare(Destination::File(path.clone()), REPORT).unwrap();
+        symlink(&victim, &path).unwrap();
+        assert!(output.write(&hello).is_err());
+        assert_eq!(fs::read(&victim).unwrap(), b"precious");
+    }
+
+    #[test]
+    fn keeps_a_document_under_a_name_of_its_own() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = shelter(directory.path(), &hello).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"hello");
+        assert_eq!(shelter(Path::new("/no/such"), &hello), None);
+    }
+
+    #[test]
+    fn json_ends_in_a_line_feed() {
+        let mut text = Vec::new();
+        json(&[1, 2], false)(&mut text).unwrap();
+        assert_eq!(text, b"[1,2]\n");
+    }
+}

@@ -1,0 +1,6 @@
+//! Which programs are loaded, and loading them.
+
+pub mod catalog;
+pub mod loader;
+pub mod plan;
+pub mod sizes;

@@ -1,0 +1,80 @@
+//! How many elements each map gets, and what that costs in kernel memory; pure.
+
+use stall_common::disk::MAX_DISKS;
+
+/// Numbers of elements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sizes {
+    /// Slots of requests.
+    pub requests: u32,
+    /// Disk x operation.
+    pub series: u32,
+    /// Copies of each series; a power of two.
+    pub shards: u32,
+    /// Bytes of the record ring; a power of two of pages.
+    pub ring_bytes: u32,
+    /// Threads that can be followed asleep.
+    pub sleeps: u32,
+    /// Processes.
+    pub actors: u32,
+}
+
+/// CPUs that share a copy from 17 on: a copy for each of 128 would take 270 MiB.
+const MAX_SHARDS: u32 = 16;
+/// Operations a disk sees in practice: read, write, preflush, flush; discards are few.
+const SERIES_PER_DISK: u32 = 5;
+
+impl Sizes {
+    /// For a host with so many possible CPUs, disks, and request tags in all.
+    #[must_use]
+    pub fn for_host(cpus: u32, disks: u32, tags: u32) -> Self {
+        let disks = disks.clamp(8, MAX_DISKS as u32);
+        Self {
+            requests: tags.next_power_of_two().clamp(4096, 65536),
+            series: (disks * SERIES_PER_DISK).clamp(64, 256),
+            shards: cpus.next_power_of_two().clamp(1, MAX_SHARDS),
+            ring_bytes: 1 << 19,
+            sleeps: 16384,
+            actors: 4096,
+        }
+    }
+
+    /// Elements of the maps whose size is decided here.
+    #[must_use]
+    pub fn maps(&self) -> [(&'static str, u32); 5] {
+        [
+            ("REQUESTS", self.requests),
+            ("SERIES", self.series * self.shards),
+            ("RECORDS", self.ring_bytes),
+            ("SLEEPS", self.sleeps),
+            ("ACTORS", self.actors),
+        ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_hosts_get_small_maps() {
+        let sizes = Sizes::for_host(2, 3, 384);
+        assert_eq!((sizes.shards, sizes.series, sizes.requests), (2, 64, 4096));
+    }
+
+    #[test]
+    fn large_hosts_stay_within_bounds() {
+        let sizes = Sizes::for_host(128, 500, 1_000_000);
+        assert_eq!(
+            (sizes.shards, sizes.series, sizes.requests),
+            (16, 256, 65536)
+        );
+    }
+
+    #[test]
+    fn the_number_of_shards_is_a_power_of_two() {
+        for cpus in 1..200 {
+            assert!(Sizes::for_host(cpus, 1, 1).shards.is_power_of_two());
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! The report as data. What is not known is `null`, never 0; integers are in base units, with the
+//! unit in the name (`_ns`, `_bytes`). Within a version fields are added, never renamed or reused.
+
+mod actor;
+mod blocked;
+mod device;
+mod discard;
+mod exposure;
+mod interval;
+mod latency;
+mod request;
+mod run;
+mod verdict;
+
+pub use actor::{Actor, ActorUse, Process};
+pub use blocked::{BlockedReason, BlockedStack, BlockedTask, LongSleep, Reason, UnfinishedSleep};
+pub use device::{
+    Counters, Device, DiscardClock, Events, InFlight, Layer, Mount, Operation, Partition, Queue,
+    Stall,
+};
+pub use discard::{DiscardGroup, Origin};
+pub use exposure::{Exposure, FlowExposure, LockStep, RelativeRisk, Side, Victim};
+pub use interval::{Interval, IntervalDevice, IntervalDiscards, IntervalUse};
+pub use latency::Distribution;
+pub use request::{OlderRequests, Request, Requests, UnfinishedRequest};
+pub use run::{Agent, Hook, HookState, Host, Loss, Losses, Program, Settings, Window};
+pub use verdict::{
+    Advice, AdviceWhen, Confidence, Culprit, Evidence, Fact, Hypothesis, Kind, Lowered, LoweredBy,
+    Sleep, Standing, Unit, Verdict, Waiter,
+};
+
+pub use crate::capture::Op;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Value of [`Report::schema`].
+pub const SCHEMA: &str = "stall-agent/report/1";
+
+/// What one run found.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Report {
+    /// Name and version of this format.
+    pub schema: String,
+    /// What it was, and how sure that is.
+    pub verdict: Verdict,
+    /// The program that made the report, and what it cost.
+    pub agent: Agent,
+    /// The machine.
+    pub host: Host,
+    /// The time observed.
+    pub window: Window,
+    /// What the run was asked to do.
+    pub settings: Settings,
+    /// Each hook of the plan, and whether it could be used.
+    pub hooks: Vec<Hook>,
+    /// What was not measured.
+    pub losses: Losses,
+    /// Whole disks seen or stacked with those seen, each with its own numbers: upper and lower layers see the same
+    /// request twice and must not be added up.
+    pub devices: Vec<Device>,
+    /// Processes that submitted requests.
+    pub actors: Vec<Actor>,
+    /// Discards by submitter, device and what they were for.
+    pub discards: Vec<DiscardGroup>,
+    /// Who met discards of others on a device, and what it did to them.
+    pub victims: Vec<Victim>,
+    /// Single requests worth showing.
+    pub requests: Requests,
+    /// Tasks in uninterruptible sleep (D), longest first.
+    pub blocked: Vec<BlockedTask>,
+    /// What happened from one snapshot to the next.
+    pub intervals: Vec<Interval>,
+    /// Kernel stacks, referred to by index.
+    pub stacks: Vec<Stack>,
+}
+
+/// A kernel stack.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Stack {
+    /// Innermost first: `symbol+0xoffset [module]`; `null` where no symbol is known.
+    pub frames: Vec<Option<String>>,
+}

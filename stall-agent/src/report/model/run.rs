@@ -1,0 +1,154 @@
+//! The run itself: program, machine, window, settings, hooks, losses.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The program that made the report, and what it cost.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Agent {
+    /// Version of the program that traced.
+    pub version: String,
+    /// Version of the program that judged: another one when a saved capture is analysed.
+    pub judged_by: String,
+    /// From the start of the process to the last hook attached.
+    pub attach_ns: u64,
+    /// From the end of the window to the capture being complete.
+    pub finish_ns: u64,
+    /// CPU time of the process in user mode.
+    pub cpu_user_ns: u64,
+    /// CPU time of the process in the kernel.
+    pub cpu_system_ns: u64,
+    /// Largest resident set.
+    pub peak_rss_bytes: u64,
+    /// What the kernel charges for the maps.
+    pub map_memory_bytes: u64,
+    /// Sum of the programs' `run_ns`.
+    pub programs_run_ns: u64,
+    /// The same as a share of the window's time on all CPUs.
+    pub programs_cpu_share: Option<f64>,
+    /// Each BPF program.
+    pub programs: Vec<Program>,
+}
+
+/// What the kernel measured of one BPF program.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Program {
+    /// Its name.
+    pub name: String,
+    /// Times it ran.
+    pub runs: u64,
+    /// Time it ran.
+    pub run_ns: u64,
+    /// Average of one run.
+    pub mean_run_ns: Option<f64>,
+    /// Runs the kernel skipped because it was running on the same CPU.
+    pub recursion_misses: u64,
+    /// Instructions the verifier looked at.
+    pub verified_instructions: Option<u32>,
+}
+
+/// The machine.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Host {
+    /// Its name.
+    pub hostname: Option<String>,
+    /// `uname -r`
+    pub kernel_release: String,
+    /// `uname -v`
+    pub kernel_version: String,
+    /// `uname -m`
+    pub machine: String,
+    /// `PRETTY_NAME` of os-release.
+    pub os: Option<String>,
+    /// Changes with every boot.
+    pub boot_id: Option<String>,
+    /// CPUs online.
+    pub cpus: u32,
+    /// Memory.
+    pub memory_bytes: Option<u64>,
+    /// Load average over 1, 5 and 15 minutes at the end of the window.
+    pub load: Option<[f64; 3]>,
+}
+
+/// The time observed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Window {
+    /// Wall clock when all hooks were attached, RFC 3339, UTC.
+    pub start: String,
+    /// Wall clock when the first hook was about to be detached.
+    pub end: String,
+    /// `CLOCK_MONOTONIC` at the start.
+    pub start_ns: u64,
+    /// `CLOCK_MONOTONIC` at the end.
+    pub end_ns: u64,
+    /// Difference of the two.
+    pub length_ns: u64,
+    /// Time the machine was suspended since boot, at the start.
+    pub suspended_ns: u64,
+    /// Ended by a signal before the duration was over.
+    pub interrupted: bool,
+}
+
+/// What the run was asked to do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Settings {
+    /// `null` is until interrupted.
+    pub duration_ns: Option<u64>,
+    /// From one snapshot to the next.
+    pub interval_ns: u64,
+    /// Requests from this length on are slow.
+    pub slow_ns: u64,
+    /// Sleeps from this length on have their stack taken.
+    pub stack_min_ns: u64,
+    /// Devices asked for; empty is all.
+    pub devices: Vec<String>,
+}
+
+/// Whether a hook of the plan could be used.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Hook {
+    /// Name of the program.
+    pub program: String,
+    /// Name of the tracepoint or iterator.
+    pub hook: String,
+    /// Whether it was used.
+    pub state: HookState,
+    /// Why it is not attached, and what the report lacks for it.
+    pub reason: Option<String>,
+}
+
+/// Whether a hook was used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum HookState {
+    /// It was.
+    Attached,
+    /// Another one serves on this kernel.
+    NotNeeded,
+    /// The kernel does not have it.
+    Missing,
+    /// It was there and the kernel refused.
+    Failed,
+}
+
+/// What was not measured.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Losses {
+    /// Requests lost or not counted somewhere, as a share of all requests.
+    pub request_share: f64,
+    /// Records lost because the ring buffer was full, as a share of all records.
+    pub record_share: f64,
+    /// Sleeps and stacks lost, as a share of all sleeps.
+    pub sleep_share: f64,
+    /// By cause, those that happened.
+    pub causes: Vec<Loss>,
+}
+
+/// One cause of loss.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Loss {
+    /// Its name.
+    pub cause: String,
+    /// Times it happened.
+    pub count: u64,
+}

@@ -1,0 +1,327 @@
+//! The verdict, with the evidence for and against each hypothesis; the rules are in
+//! `docs/principles.md`.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Origin, Process, Reason};
+
+/// What it was, and how sure that is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Verdict {
+    /// What it was.
+    pub kind: Kind,
+    /// How sure that is; `null` when inconclusive.
+    pub confidence: Option<Confidence>,
+    /// Whether anything was slow; `null` when too much was lost to say.
+    pub stalled: Option<bool>,
+    /// For people, in one sentence.
+    pub sentence: String,
+    /// Id of the device.
+    pub device: Option<String>,
+    /// Mount points of filesystems on it, those the culprit works on first.
+    pub mount_points: Vec<String>,
+    /// Who did it: those that submitted the discards, the most discard time first.
+    pub culprits: Vec<Culprit>,
+    /// Who waited, the most waiting first.
+    pub waiters: Vec<Waiter>,
+    /// Devices that were slow and that the verdict does not explain.
+    pub unexplained_devices: Vec<String>,
+    /// What lowered the confidence.
+    pub lowered: Vec<Lowered>,
+    /// Everything weighed, and everything not weighed.
+    pub hypotheses: Vec<Hypothesis>,
+    /// What to do next.
+    pub advice: Vec<Advice>,
+}
+
+/// What it can have been.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// A filesystem trim on this host.
+    HostTrim,
+    /// A guest's own discards on its volume.
+    GuestTrim,
+    /// Discards of another origin.
+    OtherDiscards,
+    /// Another process fills the disk.
+    HeavyNeighbour,
+    /// A task that holds a lock.
+    LockHolder,
+    /// The device itself, with nobody to blame.
+    SlowDevice,
+    /// A server, a replica or a network above the disks.
+    AboveTheDisk,
+    /// Nothing was slow.
+    NoStall,
+    /// The evidence does not suffice.
+    Inconclusive,
+}
+
+/// How sure.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Confidence {
+    /// Worth looking at first.
+    Low,
+    /// Likely.
+    Medium,
+    /// Act on it.
+    High,
+}
+
+/// A process held responsible.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Culprit {
+    /// Id of the actor; `null` when it is known by its sleep only.
+    pub actor: Option<u32>,
+    /// For people.
+    pub label: String,
+    /// The process, when known.
+    pub process: Option<Process>,
+    /// What its discards were for.
+    pub origin: Origin,
+    /// The function on the stack that decided, or what else did.
+    pub decided_by: Option<String>,
+    /// Its discards on this device that ended.
+    pub ops: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// `completed - issued` of them, on average.
+    pub mean_device_ns: Option<u64>,
+    /// The longest of them.
+    pub slowest_ns: Option<u64>,
+    /// Its discards that had not ended.
+    pub unfinished_ops: u64,
+    /// Age of the oldest of these, a lower bound.
+    pub oldest_unfinished_ns: Option<u64>,
+    /// Its time in D, all threads; `null` when it was not in D.
+    pub sleep: Option<Sleep>,
+}
+
+/// Time in D of a process, all threads together.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Sleep {
+    /// In the window.
+    pub in_window_ns: u64,
+    /// Before the window, of sleeps that reached into it.
+    pub before_ns: u64,
+    /// Both.
+    pub total_ns: u64,
+    /// In D at the end of the window: the times are lower bounds.
+    pub unfinished: bool,
+    /// What it waited for the longest.
+    pub reason: Reason,
+}
+
+/// A process that waited.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Waiter {
+    /// Id of the actor; `null` for tasks that sent no requests.
+    pub actor: Option<u32>,
+    /// For people.
+    pub label: String,
+    /// Process id.
+    pub pid: Option<u32>,
+    /// A thread of the kernel, which waits on behalf of others.
+    pub kernel_thread: bool,
+    /// Id of the device; `null` when the wait is not one for a disk's requests.
+    pub device: Option<String>,
+    /// Requests that ended.
+    pub ops: u64,
+    /// Those that were slow.
+    pub slow_ops: u64,
+    /// Sum of completed - queued.
+    pub waited_ns: u64,
+    /// Time it would not have waited; `null` when unknown.
+    pub excess_ns: Option<i64>,
+    /// Mean of its requests with a discard in flight.
+    pub exposed_mean_ns: Option<u64>,
+    /// Mean of its requests without.
+    pub unexposed_mean_ns: Option<u64>,
+    /// Requests that had not ended.
+    pub unfinished_ops: u64,
+    /// Age of the oldest of these, a lower bound.
+    pub oldest_unfinished_ns: Option<u64>,
+    /// Time in D in the window, all threads; `null` when it was not in D.
+    pub blocked_ns: Option<u64>,
+}
+
+/// A rule that lowered the confidence.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Lowered {
+    /// Which.
+    pub by: LoweredBy,
+    /// From.
+    pub from: Confidence,
+    /// To.
+    pub to: Confidence,
+    /// In words.
+    pub text: String,
+}
+
+/// What lowers confidence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LoweredBy {
+    /// C1
+    ShortWindow,
+    /// C2
+    LostRequests,
+    /// C3
+    LostRecords,
+    /// C4
+    MissingHook,
+    /// C5
+    LostSleeps,
+    /// D6
+    MixedOrigins,
+    /// D7
+    InferredOrigin,
+}
+
+/// One explanation, and what speaks for and against it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Hypothesis {
+    /// Which.
+    pub kind: Kind,
+    /// Id of the device; `null` for those not weighed.
+    pub device: Option<String>,
+    /// Origin of the discards, for hypotheses about discards.
+    pub origin: Option<Origin>,
+    /// Ids of the actors it concerns.
+    pub actors: Vec<u32>,
+    /// What came of it.
+    pub standing: Standing,
+    /// When supported: how much the evidence supports.
+    pub confidence: Option<Confidence>,
+    /// Share of the victims' slow requests that it explains; `null` when that cannot be computed.
+    pub score: Option<f64>,
+    /// The rule that decided.
+    pub rule: Option<String>,
+    /// What speaks for it.
+    pub evidence_for: Vec<Evidence>,
+    /// What speaks against it.
+    pub evidence_against: Vec<Evidence>,
+}
+
+/// What came of a hypothesis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    /// The evidence speaks for it.
+    Supported,
+    /// Neither.
+    Undecided,
+    /// The evidence speaks against it.
+    Refuted,
+    /// This version has no rule for it.
+    NotWeighed,
+}
+
+/// A fact that counts.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Evidence {
+    /// Which.
+    pub fact: Fact,
+    /// Its value, in `unit`.
+    pub value: Option<f64>,
+    /// Lower end of its interval.
+    pub low: Option<f64>,
+    /// Upper end of its interval.
+    pub high: Option<f64>,
+    /// What it is held against, in `unit`.
+    pub bound: Option<f64>,
+    /// Unit of the numbers.
+    pub unit: Unit,
+    /// In words.
+    pub text: String,
+}
+
+/// Unit of an evidence's numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Unit {
+    /// Nanoseconds.
+    Ns,
+    /// A part of 1.
+    Share,
+    /// A factor.
+    Ratio,
+    /// A number of things.
+    Count,
+}
+
+/// Kinds of facts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Fact {
+    /// Part of the window with a discard in flight.
+    DiscardBusyShare,
+    /// The device was not slow.
+    DeviceNotStalled,
+    /// Nobody else used the device.
+    NoVictims,
+    /// Part of the exposed requests' wait with a discard in flight: the most discards can explain.
+    OverlapShare,
+    /// How many times as often slow with a discard in flight.
+    RelativeRisk,
+    /// Wait with a discard in flight against wait without.
+    WaitRatio,
+    /// Part of the slow requests that is explained.
+    ExplainedShare,
+    /// Slow requests with a discard in flight.
+    ExposedSlow,
+    /// Time without a discard to compare with.
+    NothingToCompare,
+    /// How long the discards took.
+    DiscardTime,
+    /// A discard that has not ended.
+    StuckDiscard,
+    /// Whether the discard was the first request to hang.
+    FirstToHang,
+    /// Slow requests that ended soon after a discard did.
+    LockStep,
+    /// Time the submitter was in D.
+    SubmitterBlocked,
+    /// Part of the exposed requests that were slow.
+    ExposedSlowShare,
+    /// Part of the device's discard time that is of this origin.
+    OriginShare,
+    /// The origin is inferred, not read from the submitter's stack.
+    OriginInferred,
+    /// The device that was slow is another one.
+    OtherDeviceStalled,
+    /// Slow requests.
+    SlowRequests,
+    /// Requests that have not ended.
+    StuckRequests,
+    /// Tasks in D for long.
+    BlockedTasks,
+}
+
+/// What to do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Advice {
+    /// When.
+    pub when: AdviceWhen,
+    /// In words.
+    pub text: String,
+    /// What to type; `null` when there is nothing to type.
+    pub command: Option<String>,
+}
+
+/// When to do it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AdviceWhen {
+    /// At once.
+    Now,
+    /// To know for sure.
+    ToConfirm,
+    /// So that it does not come again.
+    ForGood,
+}

@@ -1,0 +1,170 @@
+//! What the host says of its disks: counters when the window begins and ends, facts meanwhile.
+//!
+//! Facts are read on a thread of their own, so that a slow sysfs delays nothing.
+
+use std::collections::BTreeMap;
+use std::thread::{self, JoinHandle};
+
+use crate::capture::{Disk, DiskFacts, DiskStat, InFlight};
+use crate::host::HostRoot;
+use crate::host::block_device::{self, WholeDisk};
+use crate::host::mounts::Mounts;
+
+/// The host's disks as they were when the window began.
+pub(super) struct HostDisks {
+    root: HostRoot,
+    at_start: BTreeMap<String, Counters>,
+    at_end: BTreeMap<String, Counters>,
+    facts: Option<JoinHandle<BTreeMap<String, (WholeDisk, DiskFacts)>>>,
+}
+
+/// A disk the programs saw.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Seen {
+    pub(super) index: u16,
+    pub(super) name: String,
+    pub(super) major: u32,
+    pub(super) minor: u32,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Counters {
+    in_flight: Option<InFlight>,
+    stat: Option<DiskStat>,
+}
+
+impl HostDisks {
+    /// Nothing read yet.
+    #[must_use]
+    pub(super) fn none(root: &HostRoot) -> Self {
+        Self {
+            root: root.clone(),
+            at_start: BTreeMap::new(),
+            at_end: BTreeMap::new(),
+            facts: None,
+        }
+    }
+
+    /// Reads the counters of every disk, and begins to read the facts.
+    #[must_use]
+    pub(super) fn look(root: &HostRoot) -> Self {
+        let disks = block_device::disks(root);
+        let at_start = disks
+            .iter()
+            .map(|disk| (disk.name.clone(), counters(root, &disk.name)))
+            .collect();
+        let own_root = root.clone();
+        let facts = thread::Builder::new()
+            .name("disk-facts".to_owned())
+            .spawn(move || all_facts(&own_root, disks))
+            .ok();
+        Self {
+            root: root.clone(),
+            at_start,
+            at_end: BTreeMap::new(),
+            facts,
+        }
+    }
+
+    /// Reads the counters of the disks seen, now that the window has ended.
+    pub(super) fn look_again(&mut self, seen: &[Seen]) {
+        for disk in seen {
+            let counters = counters(&self.root, &disk.name);
+            self.at_end.insert(disk.name.clone(), counters);
+        }
+    }
+
+    /// Requests the kernel counted in flight on a disk when the window had ended.
+    pub(super) fn in_flight_at_end(&self, seen: &Seen) -> Option<InFlight> {
+        self.at_end.get(&seen.name)?.in_flight
+    }
+
+    /// The rows of the capture: the disks seen, and those they are stacked with.
+    #[must_use]
+    pub(super) fn rows(mut self, seen: &[Seen], complete: impl Fn(&mut Disk)) -> Vec<Disk> {
+        let mut facts = self
+            .facts
+            .take()
+            .and_then(|thread| thread.join().ok())
+            .unwrap_or_default();
+        self.add_new(seen, &mut facts);
+        let mut rows: Vec<Disk> = seen.iter().map(|disk| self.row(disk, &facts)).collect();
+        rows.iter_mut().for_each(complete);
+        rows.extend(related(seen, &facts));
+        rows
+    }
+
+    fn row(&self, seen: &Seen, facts: &BTreeMap<String, (WholeDisk, DiskFacts)>) -> Disk {
+        let start = self.at_start.get(&seen.name).copied().unwrap_or_default();
+        let end = self.at_end.get(&seen.name).copied().unwrap_or_default();
+        Disk {
+            index: Some(seen.index),
+            name: seen.name.clone(),
+            major: seen.major,
+            minor: seen.minor,
+            facts: facts.get(&seen.name).map(|(_, facts)| facts.clone()),
+            in_flight_at_start: start.in_flight,
+            in_flight_at_end: end.in_flight,
+            stat_at_start: start.stat,
+            stat_at_end: end.stat,
+            ..Disk::default()
+        }
+    }
+
+    /// Disks that came after the window began.
+    fn add_new(&self, seen: &[Seen], facts: &mut BTreeMap<String, (WholeDisk, DiskFacts)>) {
+        let new: Vec<WholeDisk> = seen
+            .iter()
+            .filter(|disk| !facts.contains_key(&disk.name))
+            .filter_map(|disk| block_device::by_name(&self.root, &disk.name))
+            .collect();
+        if !new.is_empty() {
+            facts.extend(all_facts(&self.root, new));
+        }
+    }
+}
+
+fn all_facts(root: &HostRoot, disks: Vec<WholeDisk>) -> BTreeMap<String, (WholeDisk, DiskFacts)> {
+    let mounts = Mounts::of_host(root);
+    disks
+        .into_iter()
+        .filter_map(|disk| {
+            let facts = block_device::facts(root, &disk.name, &mounts)?;
+            Some((disk.name.clone(), (disk, facts)))
+        })
+        .collect()
+}
+
+/// Disks without requests of their own that a seen one is made of, or that are made of it: bio-based
+/// devices (dm, md) have none.
+fn related(seen: &[Seen], facts: &BTreeMap<String, (WholeDisk, DiskFacts)>) -> Vec<Disk> {
+    let is_seen = |name: &str| seen.iter().any(|disk| disk.name == name);
+    let concerns = |facts: &DiskFacts| {
+        let partitions = facts.partitions.iter();
+        let names = facts.made_of.iter().chain(&facts.used_by);
+        names
+            .chain(partitions.flat_map(|partition| &partition.used_by))
+            .any(|name| is_seen(name))
+    };
+    facts
+        .values()
+        .filter(|(disk, facts)| !is_seen(&disk.name) && concerns(facts))
+        .map(|(disk, facts)| {
+            let (major, minor) = disk.number.unwrap_or((0, 0));
+            Disk {
+                name: disk.name.clone(),
+                major,
+                minor,
+                facts: Some(facts.clone()),
+                ..Disk::default()
+            }
+        })
+        .collect()
+}
+
+fn counters(root: &HostRoot, disk: &str) -> Counters {
+    Counters {
+        in_flight: block_device::in_flight(root, disk),
+        stat: block_device::stat(root, disk),
+    }
+}

@@ -1,0 +1,177 @@
+//! The end of the window: detach, read everything once more, and make the capture.
+
+use std::time::Instant;
+
+use stall_common::control::CLOSING;
+
+use super::disks::HostDisks;
+use super::other;
+use super::session::Session;
+use super::start::{Sources, host};
+use crate::capture::{Capture, Discards, Disk, FORMAT, Overhead, VERSION};
+use crate::collect::d_state::Found;
+use crate::collect::{blocked, clock, in_flight, loss};
+use crate::failure::Failure;
+use crate::overhead;
+
+/// Ends the window now. `interrupted` says that it is before its time.
+pub(super) fn finish(
+    mut session: Session,
+    mut sources: Sources,
+    interrupted: bool,
+) -> Result<Capture, Failure> {
+    let ended = Instant::now();
+    session.quiet();
+    session.drain(sources.records.get_mut());
+    let found = close(&mut session, interrupted);
+    session.drain(sources.records.get_mut());
+    let programs = overhead::programs(&session.attached.ebpf);
+    session.own.recursion_misses = programs
+        .iter()
+        .map(|program| program.recursion_misses)
+        .sum();
+    drop(session.timed.take());
+    let overhead = Overhead {
+        attach_ns: session.attach_ns,
+        map_memory_bytes: overhead::map_memory_bytes(),
+        programs,
+        ..Overhead::default()
+    };
+    capture(session, &found, overhead, ended)
+        .map_err(|error| other("the maps cannot be read", &error))
+}
+
+/// Detaches everything. Returns the tasks in D when the window ended.
+fn close(session: &mut Session, interrupted: bool) -> Vec<Found> {
+    session.window.end_ns = clock::monotonic_ns();
+    session.window.interrupted = interrupted;
+    let found = session.look_at_d_tasks();
+    // Without it, requests that begin while the hooks go would count as older ones.
+    let _closing = session.maps.switch(CLOSING, true);
+    session.attached.detach();
+    session.host_disks.look_again(&session.disks);
+    session.snapshot(session.window.end_ns);
+    found
+}
+
+fn capture(
+    mut session: Session,
+    found: &[Found],
+    overhead: Overhead,
+    ended: Instant,
+) -> anyhow::Result<Capture> {
+    let (maps, stacks, own) = (&session.maps, &mut session.stacks, &mut session.own);
+    let (unfinished_requests, ended_unseen) = in_flight::unfinished(
+        maps,
+        session.window.end_ns,
+        |index| {
+            let disk = session.disks.iter().find(|disk| disk.index == index)?;
+            session.host_disks.in_flight_at_end(disk)
+        },
+        stacks,
+    )?;
+    own.missed_completions = ended_unseen;
+    let discards = discards(maps, stacks)?;
+    let blocked = blocked::ended(maps, stacks)?;
+    let unfinished_sleeps = session.tasks.unfinished(found, maps, stacks);
+    own.missed_wakeups = session.tasks.missed_wakeups;
+    let names = session.names.finish();
+    own.names_given_up = names.lost;
+    let tasks = session.tasks.rows(maps, |task| names.of_task(task))?;
+    let states = states(maps)?;
+    let (stacks, symbols) = std::mem::take(stacks).resolve(maps, &session.host_root);
+    own.stacks_without_symbols = if symbols { 0 } else { stacks.len() as u64 };
+    let (slow_requests, dropped) = session.slow_requests.into_rows(|row| row.completed_ns);
+    own.records_not_kept += dropped;
+    let (discard_requests, dropped) = session.discard_requests.into_rows(|row| row.completed_ns);
+    own.records_not_kept += dropped;
+    let (long_sleeps, dropped) = session.long_sleeps.into_rows(|row| row.end_ns);
+    own.records_not_kept += dropped;
+    let snapshots = session.snapshots;
+    let disks = disks(session.host_disks, &session.disks, |index| {
+        let state = states.get(usize::from(index));
+        let in_flight = state.map_or(0, |state| state.discards_in_flight as u32);
+        (snapshots.discard_busy_ns(index), in_flight)
+    });
+    Ok(Capture {
+        format: FORMAT.to_owned(),
+        version: VERSION,
+        agent_version: env!("STALL_AGENT_VERSION").to_owned(),
+        host: host(&session.host_root),
+        settings: session.settings,
+        window: session.window,
+        hooks: std::mem::take(&mut session.attached.hooks),
+        disks,
+        actors: names.actor_rows(),
+        uses: snapshots.use_rows(),
+        series: snapshots.series_rows(&states),
+        discards,
+        slow_requests,
+        discard_requests,
+        unfinished_requests,
+        tasks,
+        blocked,
+        long_sleeps,
+        unfinished_sleeps,
+        stacks,
+        loss: loss::rows(maps, own)?,
+        intervals: snapshots.intervals,
+        overhead: complete(overhead, ended),
+    })
+}
+
+/// Last of all, so that nothing is left out.
+fn complete(overhead: Overhead, ended: Instant) -> Overhead {
+    let process = overhead::of_process();
+    Overhead {
+        finish_ns: ended.elapsed().as_nanos() as u64,
+        cpu_user_ns: process.cpu_user_ns,
+        cpu_system_ns: process.cpu_system_ns,
+        peak_rss_bytes: process.peak_rss_bytes,
+        ..overhead
+    }
+}
+
+fn disks(
+    host: HostDisks,
+    seen: &[super::disks::Seen],
+    discards: impl Fn(u16) -> (u64, u32),
+) -> Vec<Disk> {
+    host.rows(seen, |disk| {
+        if let Some(index) = disk.index {
+            (disk.discard_busy_ns, disk.discards_in_flight_at_end) = discards(index);
+        }
+    })
+}
+
+/// Of every index, given or not: a disk's record may have been lost.
+fn states(maps: &crate::collect::maps::Maps) -> anyhow::Result<Vec<stall_common::disk::DiskState>> {
+    let indices = 0..stall_common::disk::MAX_DISKS as u32;
+    let states = indices.map(|index| maps.disk_states.get(&index, 0));
+    Ok(states.collect::<Result<_, _>>()?)
+}
+
+fn discards(
+    maps: &crate::collect::maps::Maps,
+    stacks: &mut crate::collect::stacks::Stacks,
+) -> anyhow::Result<Vec<Discards>> {
+    let mut rows = Vec::new();
+    for row in &maps.discards {
+        let (key, sums) = row?;
+        rows.push(Discards {
+            actor: key.actor,
+            disk: key.disk,
+            op: in_flight::op(key.op as u8),
+            stack: stacks.index(key.stack),
+            ops: sums.ops,
+            bytes: sums.bytes,
+            queue_ns: sums.queue_ns,
+            device_ns: sums.device_ns,
+            slowest_ns: sums.slowest_ns,
+            first_queued_ns: sums.first_queued_ns,
+            last_completed_ns: sums.last_completed_ns,
+        });
+    }
+    rows.sort_by_key(|row| (row.disk, row.first_queued_ns));
+    Ok(rows)
+}

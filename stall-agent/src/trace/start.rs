@@ -1,0 +1,214 @@
+//! From a checked configuration to attached programs. What goes wrong here goes wrong before the
+//! window begins.
+
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::time::Instant;
+
+use aya::maps::{MapData, RingBuf};
+use aya_log::EbpfLogger;
+use log::{Log, Metadata, Record};
+use stall_common::control::SEEDING;
+use stall_common::disk::NAME_LEN;
+use stall_common::params::Params;
+use tokio::io::unix::AsyncFd;
+
+use super::disks::HostDisks;
+use super::other;
+use super::session::Session;
+use crate::collect::maps::{self, Maps};
+use crate::collect::names::Names;
+use crate::collect::{clock, d_state};
+use crate::config;
+use crate::failure::Failure;
+use crate::host::{HostRoot, block_device, system};
+use crate::kernel::support::{self, Facts};
+use crate::overhead;
+use crate::probe::loader::{self, Attached, Loaded};
+use crate::probe::plan::{self, Step};
+use crate::probe::sizes::Sizes;
+use crate::progress::{Verbosity, say};
+
+/// Sleeps from this length on have their stack taken: below, taking it would cost a good part of
+/// the sleep.
+pub(super) const STACK_MIN_NS: u64 = 1_000_000;
+/// Records of slow requests, discards and long sleeps per interval: 2,000 of them are 200 KiB, less
+/// than half of the ring.
+const RECORD_BUDGET: u32 = 2_000;
+
+/// What the event loop waits for.
+pub(super) struct Sources {
+    pub(super) records: AsyncFd<RingBuf<MapData>>,
+    /// With `-v`.
+    pub(super) logs: Option<AsyncFd<KernelLog>>,
+}
+
+/// The programs' log lines.
+pub(super) type KernelLog = EbpfLogger<Stderr>;
+
+/// Writes the programs' log lines to stderr.
+pub(super) struct Stderr;
+
+impl Log for Stderr {
+    fn enabled(&self, _metadata: &Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        say(&format!("kernel: {}", record.args()));
+    }
+
+    fn flush(&self) {}
+}
+
+/// Attaches everything.
+pub(super) fn start(
+    config: &config::Trace,
+    started: Instant,
+) -> Result<(Session, Sources), Failure> {
+    let facts = support::facts()?;
+    let steps = plan::plan(&facts);
+    if let Some((hook, why)) = plan::lacking(&steps) {
+        return Err(Failure::HookMissing {
+            hook: format!("{hook} ({why})"),
+        });
+    }
+    let sizes = sizes(&config.host_root);
+    let mut loaded = load(config, &facts, steps, &sizes)?;
+    let (maps, sources) = take(&mut loaded, config)?;
+    let timed = overhead::measure();
+    let names = Names::start(config.host_root.clone()).map_err(|e| other("no thread", &e))?;
+    let attached = loaded.attach()?;
+    let start_ns = clock::monotonic_ns();
+    let attach_ns = started.elapsed().as_nanos() as u64;
+    let parts = Parts {
+        attached,
+        maps,
+        timed,
+        names,
+        sizes,
+        start_ns,
+        attach_ns,
+    };
+    let mut session = Session::new(config, parts);
+    // First of all: until then, the time of sleeps older than the window counts as before it.
+    seed(&mut session);
+    session.host_disks = HostDisks::look(&config.host_root);
+    Ok((session, sources))
+}
+
+/// What a session is made of.
+pub(super) struct Parts {
+    pub(super) attached: Attached,
+    pub(super) maps: Maps,
+    /// Keeps the kernel timing our programs.
+    pub(super) timed: Option<OwnedFd>,
+    pub(super) names: Names,
+    pub(super) sizes: Sizes,
+    pub(super) start_ns: u64,
+    pub(super) attach_ns: u64,
+}
+
+/// Follows the tasks that were in D before the first hook.
+fn seed(session: &mut Session) {
+    // Without it such tasks are only missed; the iteration itself counts its failures.
+    let _on = session.maps.switch(SEEDING, true);
+    session.look_at_d_tasks();
+    let _off = session.maps.switch(SEEDING, false);
+}
+
+fn load(
+    config: &config::Trace,
+    facts: &Facts,
+    steps: Vec<Step>,
+    sizes: &Sizes,
+) -> Result<Loaded, Failure> {
+    let params = Params {
+        slow_ns: config.slow.as_nanos() as u64,
+        stack_min_ns: STACK_MIN_NS,
+        record_budget: RECORD_BUDGET,
+        filter: u32::from(!config.disks.is_empty()),
+        shard_mask: sizes.shards - 1,
+        reserved: 0,
+    };
+    let log = match config.verbosity {
+        Verbosity::Verbose => loader::KernelLog::Debug,
+        Verbosity::Normal | Verbosity::Quiet => loader::KernelLog::Off,
+    };
+    Ok(loader::load(steps, &facts.layout, &params, sizes, log)?)
+}
+
+fn take(loaded: &mut Loaded, config: &config::Trace) -> Result<(Maps, Sources), Failure> {
+    let unusable = |error: &dyn std::fmt::Display| other("the BPF maps are unusable", error);
+    let mut maps = Maps::take(&mut loaded.ebpf).map_err(|e| unusable(&e))?;
+    for disk in &config.disks {
+        let wanted = maps.disk_filter.insert(name_key(&disk.name), 1, 0);
+        wanted.map_err(|e| unusable(&e))?;
+    }
+    let records = maps::records(&mut loaded.ebpf).map_err(|e| unusable(&e))?;
+    let sources = Sources {
+        records: pollable(records).map_err(|e| unusable(&e))?,
+        logs: match config.verbosity {
+            Verbosity::Verbose => Some(kernel_log(loaded)?),
+            Verbosity::Normal | Verbosity::Quiet => None,
+        },
+    };
+    Ok((maps, sources))
+}
+
+fn kernel_log(loaded: &mut Loaded) -> Result<AsyncFd<KernelLog>, Failure> {
+    let log = EbpfLogger::init_with_logger(&mut loaded.ebpf, Stderr)
+        .map_err(|error| other("the programs' log cannot be read", &error))?;
+    pollable(log).map_err(|error| other("the programs' log cannot be read", &error))
+}
+
+/// A disk's name as the kernel keeps it; what is too long is no kernel's name.
+fn name_key(name: &str) -> [u8; NAME_LEN] {
+    let mut key = [0; NAME_LEN];
+    let len = name.len().min(NAME_LEN - 1);
+    key[..len].copy_from_slice(&name.as_bytes()[..len]);
+    key
+}
+
+/// Both kinds of ring own their map's descriptor.
+fn pollable<T: AsRawFd>(ring: T) -> io::Result<AsyncFd<T>> {
+    // SAFETY: the descriptor is a field of the ring: it is the same, and open, for as long as the
+    // `AsyncFd` that owns the ring lives.
+    unsafe { AsyncFd::register(ring) }.map_err(Into::into)
+}
+
+fn sizes(root: &HostRoot) -> Sizes {
+    let disks = block_device::disks(root);
+    let tags = disks.iter().map(|disk| tags(root, &disk.name)).sum();
+    let cpus = aya::util::nr_cpus().unwrap_or(1);
+    Sizes::for_host(cpus as u32, disks.len() as u32, tags)
+}
+
+/// Requests a disk can have at once: its queue's depth times its hardware queues.
+fn tags(root: &HostRoot, disk: &str) -> u32 {
+    let depth: u32 = root
+        .number(format!("sys/block/{disk}/queue/nr_requests"))
+        .unwrap_or(128);
+    let queues = root.names(format!("sys/block/{disk}/mq")).len() as u32;
+    depth.saturating_mul(queues.max(1)).min(1 << 20)
+}
+
+impl Session {
+    /// The tasks in D now; those that are new get names.
+    pub(super) fn look_at_d_tasks(&mut self) -> Vec<d_state::Found> {
+        let iterator = loader::task_iterator(&mut self.attached.ebpf);
+        let Some(found) = iterator.ok().and_then(|file| d_state::read(file).ok()) else {
+            self.own.task_iterations_failed += 1;
+            return Vec::new();
+        };
+        for task in self.tasks.found(&found, &self.maps) {
+            self.names.task(&task);
+        }
+        found
+    }
+}
+
+/// The machine, for the capture.
+pub(super) fn host(root: &HostRoot) -> crate::capture::Host {
+    system::host(root)
+}

@@ -1,0 +1,82 @@
+//! Where the fields the programs read lie in the running kernel's structures.
+//!
+//! User space resolves them from the kernel's BTF and writes them into the frozen `LAYOUT` global
+//! before load, so that the verifier sees constants and type-checks each load against BTF. A
+//! field that is not there stays [`ABSENT`]: the verifier refuses a use of it and prunes a branch
+//! that tests for it.
+
+/// The offset of a field this kernel does not have.
+pub const ABSENT: u32 = u32::MAX;
+
+macro_rules! layout {
+    ($($(#[$doc:meta])* $field:ident),+ $(,)?) => {
+        /// Byte offsets, one per field; [`ABSENT`] where the kernel lacks it.
+        #[repr(C)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub struct Layout { $($(#[$doc])* pub $field: u32),+ }
+
+        impl Layout {
+            /// Every field [`ABSENT`].
+            pub const UNRESOLVED: Self = Self { $($field: ABSENT),+ };
+        }
+    };
+}
+
+layout! {
+    /// `request.q`
+    request_q,
+    /// `request.rq_disk`, up to 5.16
+    request_rq_disk,
+    /// `request.cmd_flags`, `u32`
+    request_cmd_flags,
+    /// `request.rq_flags`, `u32`
+    request_rq_flags,
+    /// `request.__data_len`, `u32`, bytes that are left
+    request_data_len,
+    /// `request.__sector`, `u64`
+    request_sector,
+    /// `request.start_time_ns`, `u64`, 0 where the kernel keeps no stamp
+    request_start_time_ns,
+    /// `request_queue.disk`, since 5.15
+    queue_disk,
+    /// `gendisk.major`
+    disk_major,
+    /// `gendisk.first_minor`
+    disk_first_minor,
+    /// `gendisk.disk_name`, 32 bytes
+    disk_name,
+    /// `task_struct.__state` (`u32`) or, up to 5.13, `.state` (`long`, whose low half is read)
+    task_state,
+    /// `task_struct.flags`
+    task_flags,
+    /// `task_struct.pid`: the thread
+    task_pid,
+    /// `task_struct.tgid`: the process
+    task_tgid,
+    /// `task_struct.comm`, 16 bytes
+    task_comm,
+    /// `task_struct.group_leader`
+    task_group_leader,
+    /// `task_struct.start_boottime` (5.5 and later)
+    task_start_boottime,
+    /// `task_struct.mm`, null for kernel threads
+    task_mm,
+    /// `task_struct.sched_info.last_arrival`: scheduler clock when the task last got a CPU
+    task_last_arrival,
+    /// `task_struct.se.sum_exec_runtime`: time it has run
+    task_sum_exec,
+    /// `task_struct.se.prev_sum_exec_runtime`: the same when it last got a CPU
+    task_prev_sum_exec,
+    /// `task_struct.prio`, `int`
+    task_prio,
+    /// `task_struct.on_cpu`, `int`
+    task_on_cpu,
+    /// `mm_struct.arg_start`
+    mm_arg_start,
+    /// `mm_struct.arg_end`
+    mm_arg_end,
+    /// Not an offset: the mask of `RQF_FLUSH_SEQ` in `request.rq_flags`
+    rqf_flush_seq,
+}
+
+crate::abi!(Layout: 27 * 4);

@@ -1,0 +1,169 @@
+//! Records: what is rare enough to be sent one by one through the ring buffer.
+//!
+//! Each starts with a [`Header`] whose `kind` tells which struct it is.
+
+use crate::actor::{ARGS_LEN, COMM_LEN};
+use crate::disk::NAME_LEN;
+
+/// What a record is.
+#[repr(u32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// [`Process`]
+    Process = 1,
+    /// [`NewDisk`]
+    NewDisk = 2,
+    /// [`Task`]
+    Task = 3,
+    /// [`EndedRequest`] that was slow
+    SlowRequest = 4,
+    /// [`EndedRequest`] that was a discard
+    Discard = 5,
+    /// [`EndedSleep`]
+    LongSleep = 6,
+    /// [`Exit`]
+    Exit = 7,
+}
+
+impl Kind {
+    /// From its number.
+    #[must_use]
+    pub const fn from_number(number: u32) -> Option<Self> {
+        Some(match number {
+            1 => Self::Process,
+            2 => Self::NewDisk,
+            3 => Self::Task,
+            4 => Self::SlowRequest,
+            5 => Self::Discard,
+            6 => Self::LongSleep,
+            7 => Self::Exit,
+            _ => return None,
+        })
+    }
+}
+
+/// First bytes of each record.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Header {
+    /// [`Kind`] as a number.
+    pub kind: u32,
+    /// Always 0.
+    pub reserved: u32,
+    /// When it was sent.
+    pub time_ns: u64,
+}
+
+/// A process seen submitting I/O for the first time.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Process {
+    /// Header.
+    pub header: Header,
+    /// `start_boottime` of the group leader.
+    pub start_boottime_ns: u64,
+    /// Id in the unified cgroup hierarchy.
+    pub cgroup: u64,
+    /// Id of the actor.
+    pub actor: u32,
+    /// Process.
+    pub tgid: u32,
+    /// Thread that submitted.
+    pub tid: u32,
+    /// 1 for a kernel thread.
+    pub kernel_thread: u32,
+    /// Bytes of `args` that hold something.
+    pub args_len: u32,
+    /// Length of the whole command line, bytes.
+    pub args_total: u32,
+    /// Name of the group leader.
+    pub comm: [u8; COMM_LEN],
+    /// Beginning of the command line; arguments end in NUL.
+    pub args: [u8; ARGS_LEN],
+}
+
+/// A disk seen for the first time.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct NewDisk {
+    /// Header.
+    pub header: Header,
+    /// Index.
+    pub disk: u32,
+    /// `major << 20 | minor`
+    pub dev: u32,
+    /// `gendisk.disk_name`
+    pub name: [u8; NAME_LEN],
+}
+
+/// A task seen in D for at least `Params::stack_min_ns` for the first time.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Task {
+    /// Header.
+    pub header: Header,
+    /// `start_boottime` of the thread.
+    pub start_boottime_ns: u64,
+    /// Id of the task.
+    pub task: u32,
+    /// Thread.
+    pub tid: u32,
+    /// Process.
+    pub tgid: u32,
+    /// 1 for a kernel thread.
+    pub kernel_thread: u32,
+    /// Name of the thread.
+    pub comm: [u8; COMM_LEN],
+}
+
+/// A request that was slow, or a discard.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct EndedRequest {
+    /// Header; its time is the completion.
+    pub header: Header,
+    /// What was known of the request.
+    pub request: crate::request::Request,
+    /// Time during which a discard was in flight on its disk.
+    pub overlap_ns: u64,
+}
+
+/// A sleep of at least `Params::slow_ns`, or one older than the first hook.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct EndedSleep {
+    /// Header; its time is the wake-up.
+    pub header: Header,
+    /// When it fell asleep.
+    pub start_ns: u64,
+    /// When it was first seen asleep.
+    pub seen_ns: u64,
+    /// Id of the stack, or 0.
+    pub stack: u64,
+    /// Id of the task.
+    pub task: u32,
+    /// 1 for a killable sleep.
+    pub killable: u32,
+}
+
+/// The group leader of a known actor exited.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Exit {
+    /// Header.
+    pub header: Header,
+    /// Id of the actor.
+    pub actor: u32,
+    /// Process.
+    pub tgid: u32,
+}
+
+crate::abi!(
+    Header: 16,
+    Process: 16 + 16 + 24 + COMM_LEN + ARGS_LEN,
+    NewDisk: 24 + NAME_LEN,
+    Task: 40 + COMM_LEN,
+    EndedRequest: 16 + 72 + 8,
+    EndedSleep: 48,
+    Exit: 24,
+);

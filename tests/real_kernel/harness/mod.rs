@@ -1,0 +1,57 @@
+//! What every test here needs: the agent as a process, what it saw, what the kernel says, skipping.
+
+pub(crate) mod agent;
+pub(crate) mod bpf;
+pub(crate) mod compare;
+pub(crate) mod document;
+pub(crate) mod ftrace;
+pub(crate) mod load;
+pub(crate) mod seen;
+pub(crate) mod skip;
+pub(crate) mod test;
+pub(crate) mod urgent;
+
+use std::ops::Range;
+
+use anyhow::{Result, ensure};
+
+/// Says something to whoever asked for it with `--nocapture`.
+macro_rules! note {
+    ($($text:tt)+) => {
+        if $crate::harness::test::notes_are_wanted() {
+            eprintln!("    {}", format_args!($($text)+));
+        }
+    };
+}
+pub(crate) use note;
+
+/// An error that names both numbers, unless they are the same.
+pub(crate) fn same(what: &str, seen: u64, truth: u64) -> Result<()> {
+    note!("{what}: {seen} (truth {truth})");
+    ensure!(
+        seen == truth,
+        "{what}: the agent says {seen}, the truth is {truth}"
+    );
+    Ok(())
+}
+
+/// An error that names all numbers, unless the first is within `share` of the truth, or `slack`.
+pub(crate) fn close(what: &str, seen: u64, truth: u64, share: f64, slack: u64) -> Result<()> {
+    let allowed = (truth as f64 * share) as u64 + slack;
+    note!("{what}: {seen} (truth {truth} +- {allowed})");
+    ensure!(
+        seen.abs_diff(truth) <= allowed,
+        "{what}: the agent says {seen}, the truth is {truth} +- {allowed}"
+    );
+    Ok(())
+}
+
+/// An error that names all numbers, unless the first is within the bounds.
+pub(crate) fn between(what: &str, seen: u64, bounds: &Range<u64>) -> Result<()> {
+    note!("{what}: {seen} (within {bounds:?})");
+    ensure!(
+        bounds.contains(&seen),
+        "{what}: the agent says {seen}, which is not within {bounds:?}"
+    );
+    Ok(())
+}

@@ -1,0 +1,94 @@
+//! A test: its name, what it needs, what it does.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use anyhow::Result;
+use libtest_mimic::{Completion, Failed, Trial};
+
+use super::note;
+use super::skip::{Need, Skip};
+
+const ATTEMPTS: usize = 3;
+
+static NOTES: AtomicBool = AtomicBool::new(false);
+/// A trace of this attempt missed events.
+static BLIND: AtomicBool = AtomicBool::new(false);
+
+/// From here on, tests say what they measured.
+pub(crate) fn want_notes() {
+    NOTES.store(true, Ordering::Relaxed);
+}
+
+/// Whether tests say what they measured.
+pub(crate) fn notes_are_wanted() -> bool {
+    NOTES.load(Ordering::Relaxed)
+}
+
+/// A test.
+#[derive(Clone, Copy)]
+pub(crate) struct Test {
+    name: &'static str,
+    needs: &'static [Need],
+    run: fn() -> Result<()>,
+}
+
+impl Test {
+    /// One that needs no more than all do.
+    pub(crate) const fn new(name: &'static str, run: fn() -> Result<()>) -> Self {
+        Self {
+            name,
+            needs: &[],
+            run,
+        }
+    }
+
+    /// One that is skipped where something is missing.
+    pub(crate) const fn needs(self, needs: &'static [Need]) -> Self {
+        Self { needs, ..self }
+    }
+
+    /// What libtest-mimic runs.
+    pub(crate) fn trial(self, topic: &str) -> Trial {
+        let name = format!("{topic}::{}", self.name);
+        Trial::ignorable_test(name.clone(), move || self.complete(&name))
+    }
+
+    fn complete(&self, name: &str) -> Result<Completion, Failed> {
+        if let Some(reason) = super::skip::lacking(self.needs) {
+            return Ok(Completion::ignored_with(reason));
+        }
+        let begin = Instant::now();
+        let result = self.attempts();
+        note!("{name} took {:.1} s", begin.elapsed().as_secs_f32());
+        match result {
+            Ok(()) => Ok(Completion::Completed),
+            Err(error) => match error.downcast_ref::<Skip>() {
+                Some(skip) => Ok(Completion::ignored_with(skip)),
+                None => Err(format!("{error:#}").into()),
+            },
+        }
+    }
+
+    /// A failure is repeated when the kernel had kept events from the agent, as the agent itself
+    /// says: then it proves nothing.
+    fn attempts(&self) -> Result<()> {
+        for _ in 1..ATTEMPTS {
+            take_blind();
+            match (self.run)() {
+                Err(error) if take_blind() => note!("again, events were missed: {error:#}"),
+                result => return result,
+            }
+        }
+        (self.run)()
+    }
+}
+
+/// Notes that a trace missed events.
+pub(crate) fn was_blind() {
+    BLIND.store(true, Ordering::Relaxed);
+}
+
+fn take_blind() -> bool {
+    BLIND.swap(false, Ordering::Relaxed)
+}

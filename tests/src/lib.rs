@@ -1,0 +1,17 @@
+//! The staged disk and what drives it: the ground truth the agent is judged against.
+//!
+//! Contract: nothing here knows the agent. Everything staged is taken down again, on normal exit,
+//! panic, SIGINT and SIGTERM; processes are ended by pid only.
+
+pub mod block_io;
+pub mod cgroup;
+pub mod clock;
+pub mod exposure;
+pub mod fio;
+pub mod incident;
+pub mod interrupt;
+pub mod intervals;
+pub mod scratch;
+pub mod slow_disk;
+pub mod spawned;
+pub mod staged;

@@ -1,0 +1,86 @@
+//! `cargo xtask`: every chore of this project, one file each.
+//!
+//! Each command sets up what it needs, streams what it runs, and exits non-zero with one sentence
+//! on stderr when it fails. Nothing here is needed by the agent at run time.
+
+mod bench;
+mod build;
+mod demo;
+mod process;
+mod setup;
+mod test;
+mod tidy;
+mod toolchain;
+mod workspace;
+
+use std::env;
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use crate::workspace::Workspace;
+
+#[derive(Parser)]
+#[command(
+    name = "cargo xtask",
+    about = "Every chore of this project",
+    disable_help_subcommand = true
+)]
+struct Arguments {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Subcommand)]
+enum Chore {
+    /// Install what building and testing need, where it is missing
+    Setup,
+    /// Build the agent (release) and print where it is
+    Build,
+    /// Build the agent and run it
+    Run {
+        /// What the agent is given
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
+    /// Run every check and every test, and print the counts
+    Test,
+    /// Trace this machine for some seconds and print what that cost
+    Bench,
+    /// Check the rules that neither rustfmt nor clippy holds
+    Tidy,
+    /// Stage a real incident on a disk of its own, trace it, and leave stall.json
+    Demo {
+        /// Options of the staging, and after `--` of the agent
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
+}
+
+fn main() -> ExitCode {
+    run(Arguments::parse().chore).unwrap_or_else(|error| {
+        eprintln!("xtask: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn run(chore: Chore) -> Result<ExitCode> {
+    let workspace = Workspace::find()?;
+    match chore {
+        Chore::Setup => setup::report(&workspace)?,
+        Chore::Build => build::run(&workspace)?,
+        Chore::Run { arguments } => build::run_agent(&workspace, &arguments)?,
+        Chore::Test => return Ok(test::run(&workspace)),
+        Chore::Bench => bench::run(&workspace)?,
+        Chore::Tidy => tidy::run(&workspace)?,
+        Chore::Demo { .. } => demo::run(&workspace, &typed_after_the_chore())?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// With the `--` between the options of the staging and of the agent, which clap would take for its own.
+fn typed_after_the_chore() -> Vec<OsString> {
+    env::args_os().skip(2).collect()
+}

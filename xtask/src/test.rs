@@ -1,0 +1,166 @@
+//! `cargo xtask test`: every check and every test, and one line of counts at the very end.
+//!
+//! A step that fails does not stop the later ones, so that the counts are whole. Formatting, the
+//! lints of each target and the rules of `tidy` count as one test each.
+
+mod suite;
+mod tally;
+
+use std::process::{Command, ExitCode};
+use std::time::Instant;
+
+use anyhow::{Context as _, Result};
+
+use crate::toolchain::Toolchain;
+use crate::workspace::Workspace;
+use crate::{build, process, setup, tidy};
+use tally::Tally;
+
+/// All but the programs in the kernel, which the host cannot compile.
+const HOST: [&str; 4] = ["--workspace", "--exclude", "stall-agent-ebpf", "--locked"];
+
+/// Names the agent under test to the tests on the real kernel.
+const AGENT: &str = "STALL_AGENT_BIN";
+
+/// Fails, by its exit code alone, when anything did.
+pub(crate) fn run(workspace: &Workspace) -> ExitCode {
+    let mut run = Run {
+        workspace,
+        tally: Tally::default(),
+    };
+    let toolchain = run.needed("set-up", || setup::run(workspace));
+    run.checks(toolchain.as_ref());
+    run.suites();
+    println!("{}", run.tally);
+    if run.tally.clean() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+struct Run<'a> {
+    workspace: &'a Workspace,
+    tally: Tally,
+}
+
+impl Run<'_> {
+    fn checks(&mut self, toolchain: Option<&Toolchain>) {
+        let workspace = self.workspace;
+        self.needed("rustfmt and clippy", || components(workspace));
+        self.check("formatting", || {
+            process::run(workspace.cargo().args(["fmt", "--all", "--check"]))
+        });
+        self.check("clippy, host", || process::run(&mut clippy(workspace)));
+        match toolchain.and_then(|toolchain| clippy_bpf(workspace, toolchain)) {
+            Some(mut command) => self.check("clippy, BPF", || process::run(&mut command)),
+            None => self.skip("clippy, BPF", "the BPF compiler came without clippy"),
+        }
+        self.check("tidy", || tidy::run(workspace));
+    }
+
+    fn suites(&mut self) {
+        let workspace = self.workspace;
+        self.suite(
+            "unit and property tests",
+            cargo_test(workspace, &["--lib", "--bins"]),
+        );
+        self.suite(
+            "examples in documentation",
+            cargo_test(workspace, &["--doc"]),
+        );
+        self.needed("the agent", || build::release(workspace, &["stall-agent"]));
+        let mut real_kernel = cargo_test(workspace, &["--test", "*"]);
+        real_kernel.env(AGENT, workspace.release("stall-agent"));
+        self.suite("tests on the real kernel", real_kernel);
+    }
+
+    /// Not a test, but what later steps need: counted only when it fails.
+    fn needed<T>(&mut self, name: &str, step: impl FnOnce() -> Result<T>) -> Option<T> {
+        let result = timed(name, step);
+        self.tally.failed += u64::from(result.is_none());
+        result
+    }
+
+    fn check(&mut self, name: &str, step: impl FnOnce() -> Result<()>) {
+        let passed = timed(name, step).is_some();
+        self.tally.passed += u64::from(passed);
+        self.tally.failed += u64::from(!passed);
+    }
+
+    fn suite(&mut self, name: &str, command: Command) {
+        self.tally += timed(name, || suite::run(command)).unwrap_or(Tally::one_failed());
+    }
+
+    fn skip(&mut self, name: &str, reason: &str) {
+        println!("== {name}: skipped: {reason}");
+        self.tally.skipped += 1;
+    }
+}
+
+/// The result of a step, between two lines that tell of it; the error of one that fails is told too.
+fn timed<T>(name: &str, step: impl FnOnce() -> Result<T>) -> Option<T> {
+    println!("== {name}");
+    let start = Instant::now();
+    let result = step();
+    let seconds = start.elapsed().as_secs_f32();
+    match &result {
+        Ok(_) => println!("== {name}: done in {seconds:.1} s"),
+        Err(error) => println!("== {name}: FAILED in {seconds:.1} s: {error:#}"),
+    }
+    result.ok()
+}
+
+/// rustup's smallest profile comes without these two.
+fn components(workspace: &Workspace) -> Result<()> {
+    let has = |tool: &str| process::succeeds(workspace.cargo().args([tool, "--version"]));
+    if has("fmt") && has("clippy") {
+        return Ok(());
+    }
+    let mut command = Command::new("rustup");
+    command
+        .args(["component", "add", "rustfmt", "clippy"])
+        .current_dir(workspace.root());
+    process::run(&mut command).context("cargo fmt or cargo clippy is missing")
+}
+
+fn clippy(workspace: &Workspace) -> Command {
+    let mut command = workspace.cargo();
+    command
+        .arg("clippy")
+        .args(HOST)
+        .args(["--all-targets", "--", "-D", "warnings"]);
+    command
+}
+
+/// With the clippy of the BPF compiler, which knows the target.
+fn clippy_bpf(workspace: &Workspace, toolchain: &Toolchain) -> Option<Command> {
+    let cargo_clippy = toolchain
+        .clippy_driver
+        .as_ref()?
+        .with_file_name("cargo-clippy");
+    let mut command = toolchain.command(&cargo_clippy);
+    command.current_dir(workspace.root()).args([
+        "clippy",
+        "--locked",
+        "--package",
+        "stall-agent-ebpf",
+    ]);
+    command
+        .arg("--target-dir")
+        .arg(workspace.bpf_target())
+        .args(toolchain.options());
+    command.args(["--", "-D", "warnings"]);
+    Some(command)
+}
+
+/// The same packages each time, so that what they depend on is built once.
+fn cargo_test(workspace: &Workspace, targets: &[&str]) -> Command {
+    let mut command = workspace.cargo();
+    command
+        .arg("test")
+        .args(HOST)
+        .arg("--no-fail-fast")
+        .args(targets);
+    command
+}

@@ -126,6 +126,7 @@ pub const fn verdict_code(verdict: Verdict) -> u8 {
         | Verdict::GuestTrim
         | Verdict::OtherDiscards
         | Verdict::HeavyNeighbour
+        | Verdict::Flushes
         | Verdict::LockHolder => code::CAUSE_FOUND,
         Verdict::SlowDevice | Verdict::AboveTheDisk => code::NO_CAUSE,
         Verdict::Inconclusive => code::INCONCLUSIVE,

@@ -70,6 +70,10 @@ pub const ACTIVE: u8 = 1;
 /// In [`Request::flags`]: its submission was not seen; `queued_ns` is the kernel's own stamp.
 pub const OLDER: u8 = 2;
 
+/// Requests shorter than this have no service time computed: they delay nobody noticeably, and on a fast disk
+/// nearly all are, ns.
+pub const SERVICE_MIN_NS: u64 = 500_000;
+
 /// Value of `REQUESTS`; the key is the address of the `struct request`. Requests are preallocated
 /// per tag and used again at once, so an element is updated in place for the next life; a life is
 /// told by the address and `queued_ns`.

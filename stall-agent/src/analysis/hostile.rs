@@ -40,7 +40,7 @@ prop_compose! {
     fn any_use()(actor in 0u32..6, disk in 0u16..4, op in op(), n in numbers()) -> Use {
         Use {
             actor, disk, op, ops: n[0], bytes: n[1], queue_ns: n[2], device_ns: n[3], total_ns: n[4], slowest_ns: n[5],
-            slow_ops: n[6], exposed_ops: n[7], exposed_slow_ops: n[8], exposed_total_ns: n[9], overlap_ns: n[10],
+            slow_ops: n[6], exposed_ops: n[7], exposed_slow_ops: n[8], exposed_total_ns: n[9], overlap_ns: n[10], slow_total_ns: n[4], service_ns: n[3],
         }
     }
 }
@@ -64,7 +64,7 @@ prop_compose! {
             },
             EndedRequest {
                 actor, tid: 1, disk, op, bytes: n[0], sector: n[1], queued_ns: n[2], issued_ns, completed_ns: n[5],
-                overlap_ns: n[6], requeues: 0, older, stack,
+                overlap_ns: n[6], service_ns: n[7], requeues: 0, older, stack,
             },
         )
     }
@@ -115,6 +115,7 @@ fn interval(n: &[u64]) -> Interval {
         bytes: n[4],
         queue_ns: n[5],
         device_ns: n[6],
+        service_ns: n[2],
     };
     Interval {
         start_ns: n[0],

@@ -50,4 +50,7 @@ pub struct IntervalUse {
     pub bytes: u64,
     pub queue_ns: u64,
     pub device_ns: u64,
+    /// As in [`super::Use`].
+    #[serde(default)]
+    pub service_ns: u64,
 }

@@ -60,6 +60,13 @@ pub struct Use {
     pub total_ns: u64,
     pub slowest_ns: u64,
     pub slow_ops: u64,
+    /// Sum of the totals of the slow.
+    #[serde(default)]
+    pub slow_total_ns: u64,
+    /// Sum of the time the disk worked for these alone, as far as the order of completions tells: completed -
+    /// max(queued, previous completion on the disk), of requests of at least `stall_common::request::SERVICE_MIN_NS`.
+    #[serde(default)]
+    pub service_ns: u64,
     /// Requests that overlapped a discard in flight on their disk.
     pub exposed_ops: u64,
     pub exposed_slow_ops: u64,
@@ -128,6 +135,9 @@ pub struct EndedRequest {
     pub issued_ns: Option<u64>,
     pub completed_ns: u64,
     pub overlap_ns: u64,
+    /// completed - max(queued, previous completion on the disk); 0 when it is not known.
+    #[serde(default)]
+    pub service_ns: u64,
     pub requeues: u16,
     /// Submitted before the first hook; `queued_ns` is the kernel's stamp.
     pub older: bool,

@@ -68,6 +68,7 @@ pub fn ended(record: &EndedRequest, stacks: &mut Stacks) -> capture::EndedReques
         issued_ns: issued(request),
         completed_ns: *completed_ns,
         overlap_ns: *overlap_ns,
+        service_ns: 0,
         requeues: request.requeues,
         older: request.flags & OLDER != 0,
         stack: stacks.index(request.stack),

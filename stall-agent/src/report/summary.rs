@@ -39,6 +39,7 @@ fn headline(report: &Report) -> String {
         Kind::HeavyNeighbour => "a heavy neighbour",
         Kind::LockHolder => "a lock",
         Kind::SlowDevice => "a slow device",
+        Kind::Flushes => "flushes",
         Kind::AboveTheDisk => "something above the disks",
         Kind::NoStall => "no stall",
         Kind::Inconclusive => "inconclusive",

@@ -7,7 +7,6 @@ mod privileges;
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::symlink;
-use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use stall_agent::capture::{self, Capture, Host, Overhead, Settings, Window};

@@ -19,6 +19,7 @@ pub(super) fn advice(
         | Kind::HeavyNeighbour
         | Kind::LockHolder
         | Kind::SlowDevice
+        | Kind::Flushes
         | Kind::AboveTheDisk => Vec::new(),
     }
 }

@@ -103,9 +103,10 @@ fn hypotheses(stalls: &Stalls, weighed: &[Hypothesis]) -> Vec<Hypothesis> {
     all
 }
 
-const NOT_WEIGHED: [Kind; 5] = [
+const NOT_WEIGHED: [Kind; 6] = [
     Kind::GuestTrim,
     Kind::HeavyNeighbour,
+    Kind::Flushes,
     Kind::LockHolder,
     Kind::SlowDevice,
     Kind::AboveTheDisk,

@@ -25,6 +25,7 @@ pub(super) fn sentence(
             | Kind::HeavyNeighbour
             | Kind::LockHolder
             | Kind::SlowDevice
+            | Kind::Flushes
             | Kind::AboveTheDisk,
         ) => unexplained(findings, stalls, ruling),
     }

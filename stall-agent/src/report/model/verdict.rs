@@ -47,6 +47,8 @@ pub enum Kind {
     OtherDiscards,
     /// Another process fills the disk.
     HeavyNeighbour,
+    /// Flushes of the device's cache that many ask for.
+    Flushes,
     /// A task that holds a lock.
     LockHolder,
     /// The device itself, with nobody to blame.

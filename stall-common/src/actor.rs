@@ -58,6 +58,11 @@ pub struct Use {
     pub slowest_ns: u64,
     /// Requests whose total was at least `Params::slow_ns`.
     pub slow_ops: u64,
+    /// Sum of completed - queued of the slow.
+    pub slow_total_ns: u64,
+    /// Sum of completed - max(queued, last completion on the disk before), of requests of at least
+    /// [`crate::request::SERVICE_MIN_NS`].
+    pub service_ns: u64,
     /// Requests that overlapped a discard in flight on their disk.
     pub exposed_ops: u64,
     /// Requests that were both.
@@ -68,4 +73,4 @@ pub struct Use {
     pub overlap_ns: u64,
 }
 
-crate::abi!(Actor: 16, UseKey: 8, Use: 88);
+crate::abi!(Actor: 16, UseKey: 8, Use: 104);

@@ -126,6 +126,8 @@ pub struct EndedRequest {
     pub request: crate::request::Request,
     /// Time during which a discard was in flight on its disk.
     pub overlap_ns: u64,
+    /// Completed - max(queued, last completion on the disk before); 0 when it was too short to be asked for.
+    pub service_ns: u64,
 }
 
 /// A sleep of at least `Params::slow_ns`, or one older than the first hook.
@@ -163,7 +165,7 @@ crate::abi!(
     Process: 16 + 16 + 24 + COMM_LEN + ARGS_LEN,
     NewDisk: 24 + NAME_LEN,
     Task: 40 + COMM_LEN,
-    EndedRequest: 16 + 72 + 8,
+    EndedRequest: 16 + 72 + 16,
     EndedSleep: 48,
     Exit: 24,
 );

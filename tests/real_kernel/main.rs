@@ -18,6 +18,7 @@ mod incident;
 mod names;
 mod ops;
 mod queue;
+mod service;
 mod stacking;
 mod submitter;
 mod unfinished;
@@ -32,6 +33,7 @@ const TOPICS: &[(&str, &[Test])] = &[
     ("ops", ops::TESTS),
     ("flush", flush::TESTS),
     ("queue", queue::TESTS),
+    ("service", service::TESTS),
     ("submitter", submitter::TESTS),
     ("discard_clock", discard_clock::TESTS),
     ("blocked", blocked::TESTS),

@@ -77,7 +77,7 @@ fn end(slot: &mut Slot, now: u64) {
     if discard::has_origin(slot.op) {
         end_discard(slot, state, &end);
     } else if slow {
-        send(Kind::SlowRequest, slot, end.overlap_ns);
+        send(Kind::SlowRequest, slot, end.overlap_ns, end.service_ns);
     }
 }
 
@@ -92,11 +92,11 @@ fn end_discard(slot: &Slot, state: *mut DiskState, end: &End) {
         end.device_ns.unwrap_or(0),
         end.now,
     );
-    send(Kind::Discard, slot, 0);
+    send(Kind::Discard, slot, 0, end.service_ns);
 }
 
 #[inline(never)]
-fn send(kind: Kind, slot: &Slot, overlap_ns: u64) {
+fn send(kind: Kind, slot: &Slot, overlap_ns: u64, service_ns: u64) {
     if !record::within_budget() {
         return;
     }
@@ -105,6 +105,7 @@ fn send(kind: Kind, slot: &Slot, overlap_ns: u64) {
         unsafe {
             (*to).request = *slot;
             (*to).overlap_ns = overlap_ns;
+            (*to).service_ns = service_ns;
         }
     });
 }

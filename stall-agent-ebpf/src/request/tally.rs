@@ -3,6 +3,7 @@
 use stall_common::disk::{DiskState, Latency, Series};
 use stall_common::request::Request as Slot;
 
+use super::service;
 use crate::{actor, counter, discard, ktime, series};
 
 /// What an end amounts to.
@@ -15,6 +16,8 @@ pub(super) struct End {
     pub(super) total_ns: u64,
     /// Time with another request's discard in flight.
     pub(super) overlap_ns: u64,
+    /// Time the disk worked for it alone; 0 for the short.
+    pub(super) service_ns: u64,
 }
 
 #[inline(always)]
@@ -26,12 +29,14 @@ pub(super) fn measure(slot: &Slot, state: *mut DiskState, now: u64) -> End {
         let clock = discard::clock(state, now);
         clock.map_or(0, |clock| clock.saturating_sub(slot.discard_clock_ns))
     };
+    let total_ns = ktime::between(slot.queued_ns, now);
     End {
         now,
         queue_ns: issued.then(|| ktime::between(slot.queued_ns, slot.issued_ns)),
         device_ns: issued.then(|| ktime::between(slot.issued_ns, now)),
-        total_ns: ktime::between(slot.queued_ns, now),
+        total_ns,
         overlap_ns,
+        service_ns: service::ended(slot, now, total_ns),
     }
 }
 
@@ -73,6 +78,10 @@ pub(super) fn count_use(slot: &Slot, end: &End, slow: bool) {
         counter::raise(&raw mut (*row).slowest_ns, end.total_ns);
         if slow {
             counter::add(&raw mut (*row).slow_ops, 1);
+            counter::add(&raw mut (*row).slow_total_ns, end.total_ns);
+        }
+        if end.service_ns > 0 {
+            counter::add(&raw mut (*row).service_ns, end.service_ns);
         }
         if end.overlap_ns > 0 {
             counter::add(&raw mut (*row).exposed_ops, 1);

@@ -74,6 +74,7 @@ fn actor_use(names: &Names<'_>, used: &Use, disk_device_ns: u64) -> ActorUse {
         device_ns: used.device_ns,
         total_ns: used.total_ns,
         device_share: ratio(used.device_ns, disk_device_ns),
+        service_ns: used.service_ns,
         slowest_ns: used.slowest_ns,
         slow_ops: used.slow_ops,
         exposed_ops: used.exposed_ops,

@@ -76,6 +76,7 @@ fn uses(names: &Names<'_>, uses: &[capture::IntervalUse]) -> Vec<IntervalUse> {
         queue_ns: used.queue_ns,
         device_ns: used.device_ns,
         device_share: ratio(used.device_ns, whole[&used.disk]),
+        service_ns: used.service_ns,
     };
     uses.iter().map(row).collect()
 }

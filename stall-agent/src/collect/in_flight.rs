@@ -56,6 +56,7 @@ pub fn ended(record: &EndedRequest, stacks: &mut Stacks) -> capture::EndedReques
         completed_ns,
         request,
         overlap_ns,
+        service_ns,
     } = record;
     capture::EndedRequest {
         actor: request.actor,
@@ -68,7 +69,7 @@ pub fn ended(record: &EndedRequest, stacks: &mut Stacks) -> capture::EndedReques
         issued_ns: issued(request),
         completed_ns: *completed_ns,
         overlap_ns: *overlap_ns,
-        service_ns: 0,
+        service_ns: *service_ns,
         requeues: request.requeues,
         older: request.flags & OLDER != 0,
         stack: stacks.index(request.stack),

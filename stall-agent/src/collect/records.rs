@@ -47,6 +47,7 @@ pub struct EndedRequest {
     pub completed_ns: u64,
     pub request: Request,
     pub overlap_ns: u64,
+    pub service_ns: u64,
 }
 
 /// `stall_common::record::EndedSleep`
@@ -122,6 +123,7 @@ fn ended_request(bytes: &mut &[u8], completed_ns: u64) -> Option<EndedRequest> {
         completed_ns,
         request: request(bytes)?,
         overlap_ns: bytes.try_get_u64_ne().ok()?,
+        service_ns: bytes.try_get_u64_ne().ok()?,
     })
 }
 

@@ -150,7 +150,7 @@ impl Snapshots {
                     bytes: now.bytes.saturating_sub(before.bytes),
                     queue_ns: now.queue_ns.saturating_sub(before.queue_ns),
                     device_ns: now.device_ns.saturating_sub(before.device_ns),
-                    service_ns: 0,
+                    service_ns: now.service_ns.saturating_sub(before.service_ns),
                 });
             }
         }
@@ -229,8 +229,8 @@ fn use_row(key: UseKey, sums: &Sums) -> capture::Use {
         total_ns: sums.total_ns,
         slowest_ns: sums.slowest_ns,
         slow_ops: sums.slow_ops,
-        slow_total_ns: 0,
-        service_ns: 0,
+        slow_total_ns: sums.slow_total_ns,
+        service_ns: sums.service_ns,
         exposed_ops: sums.exposed_ops,
         exposed_slow_ops: sums.exposed_slow_ops,
         exposed_total_ns: sums.exposed_total_ns,

@@ -72,6 +72,9 @@ pub struct ActorUse {
     pub total_ns: u64,
     /// `device_ns` as a share of all actors' on this device.
     pub device_share: Option<f64>,
+    /// Time the device worked for these alone, as far as the order of completions tells: sum of completed -
+    /// max(queued, last completion on the device before), of requests of at least 0.5 ms.
+    pub service_ns: u64,
     /// Longest completed - queued.
     pub slowest_ns: u64,
     /// Requests that were slow.

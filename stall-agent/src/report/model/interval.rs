@@ -75,4 +75,6 @@ pub struct IntervalUse {
     pub device_ns: u64,
     /// `device_ns` as a share of all actors' on this device in this interval.
     pub device_share: Option<f64>,
+    /// Time the device worked for these alone, as in `actors[].uses[]`.
+    pub service_ns: u64,
 }

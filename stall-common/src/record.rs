@@ -146,6 +146,19 @@ pub struct EndedSleep {
     pub task: u32,
     /// 1 for a killable sleep.
     pub killable: u32,
+    /// `start_boottime` of the thread that ran where the wake-up was done: the waker, unless an interrupt
+    /// was.
+    pub waker_start_boottime_ns: u64,
+    /// That thread; 0 for an idle CPU.
+    pub waker_tid: u32,
+    /// Its process.
+    pub waker_tgid: u32,
+    /// 1 for a kernel thread.
+    pub waker_kernel_thread: u32,
+    /// Always 0.
+    pub reserved: u32,
+    /// Its name.
+    pub waker_comm: [u8; COMM_LEN],
 }
 
 /// The group leader of a known actor exited.
@@ -166,6 +179,6 @@ crate::abi!(
     NewDisk: 24 + NAME_LEN,
     Task: 40 + COMM_LEN,
     EndedRequest: 16 + 72 + 16,
-    EndedSleep: 48,
+    EndedSleep: 72 + COMM_LEN,
     Exit: 24,
 );

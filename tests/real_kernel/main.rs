@@ -15,6 +15,7 @@ mod flush;
 mod full;
 mod harness;
 mod incident;
+mod lock;
 mod names;
 mod ops;
 mod queue;
@@ -37,6 +38,7 @@ const TOPICS: &[(&str, &[Test])] = &[
     ("submitter", submitter::TESTS),
     ("discard_clock", discard_clock::TESTS),
     ("blocked", blocked::TESTS),
+    ("lock", lock::TESTS),
     ("before", before::TESTS),
     ("unfinished", unfinished::TESTS),
     ("names", names::TESTS),

@@ -138,6 +138,13 @@ fn send(sleep: &Sleep, stack: u64) {
             (*to).stack = stack;
             (*to).task = sleep.task;
             (*to).killable = u32::from(sleep.flags & KILLABLE != 0);
+            let waker = Task::current();
+            (*to).waker_start_boottime_ns = waker.start_boottime_ns();
+            (*to).waker_tid = waker.tid();
+            (*to).waker_tgid = waker.tgid();
+            (*to).waker_kernel_thread = waker.is_kernel_thread().into();
+            (*to).reserved = 0;
+            waker.copy_comm(&raw mut (*to).waker_comm);
         }
     });
 }

@@ -76,6 +76,24 @@ pub struct EndedSleep {
     /// When it fell asleep, also when that was before the window.
     pub start_ns: u64,
     pub end_ns: u64,
+    /// The thread that ran on the CPU where the wake-up was done; `None` when it was idle, or is not known.
+    ///
+    /// Meaningful for sleeps on locks only (mutex, rwsem, jbd2, ...), which are released by a task. A sleep on I/O
+    /// is ended by an interrupt, and this is whatever that landed on; the stack tells the two apart.
+    #[serde(default)]
+    pub waker: Option<Waker>,
+}
+
+/// Who ended a sleep.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Waker {
+    pub tid: u32,
+    pub pid: u32,
+    /// Name of the thread.
+    pub comm: String,
+    /// Start of the thread, nanoseconds of `CLOCK_BOOTTIME`.
+    pub start_boottime_ns: u64,
+    pub kernel_thread: bool,
 }
 
 /// A task in D when the window ended: its age is a lower bound.

@@ -137,20 +137,22 @@ pub fn ended(maps: &Maps, stacks: &mut Stacks) -> Result<Vec<Blocked>> {
 
 /// A recorded sleep.
 #[must_use]
-pub fn long(record: &EndedSleep, stacks: &mut Stacks) -> capture::EndedSleep {
+pub fn long(record: EndedSleep, stacks: &mut Stacks) -> capture::EndedSleep {
     let EndedSleep {
         end_ns,
         start_ns,
         stack,
         task,
         killable,
-    } = *record;
+        waker,
+    } = record;
     capture::EndedSleep {
         task,
         stack: stacks.index(stack),
         killable,
         start_ns,
         end_ns,
+        waker,
     }
 }
 

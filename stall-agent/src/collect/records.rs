@@ -6,6 +6,8 @@ use stall_common::disk::NAME_LEN;
 use stall_common::record::Kind;
 use stall_common::request::Request;
 
+use crate::capture::Waker;
+
 /// A record, in user space's terms.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Record {
@@ -58,6 +60,7 @@ pub struct EndedSleep {
     pub stack: u64,
     pub task: u32,
     pub killable: bool,
+    pub waker: Option<Waker>,
 }
 
 /// Reads one record.
@@ -156,7 +159,25 @@ fn ended_sleep(bytes: &mut &[u8], end_ns: u64) -> Option<EndedSleep> {
         stack: bytes.try_get_u64_ne().ok()?,
         task: bytes.try_get_u32_ne().ok()?,
         killable: bytes.try_get_u32_ne().ok()? != 0,
+        waker: waker(bytes)?,
     })
+}
+
+/// The inner `None` is an idle CPU.
+fn waker(bytes: &mut &[u8]) -> Option<Option<Waker>> {
+    let start_boottime_ns = bytes.try_get_u64_ne().ok()?;
+    let tid = bytes.try_get_u32_ne().ok()?;
+    let waker = Waker {
+        tid,
+        pid: bytes.try_get_u32_ne().ok()?,
+        start_boottime_ns,
+        kernel_thread: bytes.try_get_u32_ne().ok()? != 0,
+        comm: {
+            let _reserved = bytes.try_get_u32_ne().ok()?;
+            text(bytes, COMM_LEN)?
+        },
+    };
+    Some((tid != 0).then_some(waker))
 }
 
 /// A fixed-size field up to its NUL.

@@ -183,7 +183,7 @@ impl Session {
                 self.discard_requests.add(row);
             }
             Record::LongSleep(sleep) => {
-                let row = blocked::long(&sleep, &mut self.stacks);
+                let row = blocked::long(sleep, &mut self.stacks);
                 self.long_sleeps.add(row);
             }
             Record::Exit { actor, time_ns } => self.names.exit(actor, time_ns),

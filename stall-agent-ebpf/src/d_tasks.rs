@@ -5,10 +5,10 @@
 
 use aya_ebpf::helpers::generated::{bpf_get_task_stack, bpf_seq_write};
 use aya_ebpf::{macros::map, maps::PerCpuArray};
-use stall_common::blocked::{ACTIVE, DTask, is_d};
+use stall_common::blocked::{ACTIVE, DTask, Lock, is_d};
 use stall_common::control::SEEDING;
 
-use crate::kernel::Task;
+use crate::kernel::{Task, lock};
 use crate::{blocked, control, ktime};
 
 /// Too large for the stack of a BPF program.
@@ -46,6 +46,7 @@ fn d_tasks(ctx: *mut Context) -> i32 {
     // SAFETY: this CPU's buffer, which this program alone uses.
     let to = unsafe { &mut *to };
     describe(task, state, to);
+    describe_holder(task, to);
     seed(to);
     // SAFETY: the iterator's own seq_file, and the whole buffer.
     unsafe {
@@ -78,6 +79,18 @@ fn describe(task: Task, state: u32, to: &mut DTask) {
         )
     };
     to.depth = if bytes > 0 { bytes as u32 / 8 } else { 0 };
+}
+
+#[inline(always)]
+fn describe_holder(waiter: Task, to: &mut DTask) {
+    let Some((lock, holder)) = lock::holder(waiter) else {
+        to.lock = Lock::None as u32;
+        return;
+    };
+    to.lock = lock as u32;
+    to.holder_tid = holder.tid();
+    to.holder_tgid = holder.tgid();
+    holder.copy_comm(&raw mut to.holder_comm);
 }
 
 #[inline(always)]

@@ -24,6 +24,48 @@ pub const KILLABLE: u32 = 2;
 /// In [`Sleep::flags`]: a `Task` record was sent.
 pub const ANNOUNCED: u32 = 4;
 
+/// What a task in D waits for, and the part of a lock's `owner` that is a task.
+#[repr(u32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lock {
+    /// None, or one of a kind the kernel does not note
+    None = 0,
+    /// `struct mutex`
+    Mutex = 1,
+    /// `struct semaphore`
+    Semaphore = 2,
+    /// `struct rw_semaphore`, taken by a writer
+    Rwsem = 3,
+    /// The same, taken by readers, of which the last is known
+    RwsemRead = 4,
+}
+
+impl Lock {
+    /// From its number.
+    #[must_use]
+    pub const fn from_number(number: u32) -> Self {
+        match number {
+            1 => Self::Mutex,
+            2 => Self::Semaphore,
+            3 => Self::Rwsem,
+            4 => Self::RwsemRead,
+            _ => Self::None,
+        }
+    }
+}
+
+/// Flags in the low bits of `mutex.owner` (kernel/locking/mutex.h) and `rw_semaphore.owner`
+/// (kernel/locking/rwsem.c); the rest is a `struct task_struct *`.
+pub const OWNER_FLAGS: u64 = 7;
+/// `RWSEM_READER_OWNED`
+pub const READER_OWNED: u64 = 1;
+/// `BLOCKER_TYPE_MASK` in `task_struct.blocker` (include/linux/hung_task.h): the rest is the lock.
+pub const BLOCKER_KIND: u64 = 3;
+/// `BLOCKER_TYPE_MUTEX`
+pub const BLOCKER_MUTEX: u64 = 0;
+/// `BLOCKER_TYPE_SEM`; what is neither is an rwsem, waited for to read or to write it
+pub const BLOCKER_SEMAPHORE: u64 = 1;
+
 /// Value of `SLEEPS`; the key is the thread. Deleted when the thread exits.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
@@ -91,11 +133,21 @@ pub struct DTask {
     pub depth: u32,
     /// Name of the thread.
     pub comm: [u8; crate::actor::COMM_LEN],
+    /// The thread that holds the lock it waits for.
+    pub holder_tid: u32,
+    /// Its process.
+    pub holder_tgid: u32,
+    /// [`Lock`] as a number; with [`Lock::None`] the holder's other fields mean nothing.
+    pub lock: u32,
+    /// Always 0.
+    pub reserved: u32,
+    /// Its name.
+    pub holder_comm: [u8; crate::actor::COMM_LEN],
     /// Return addresses, innermost first.
     pub frames: [u64; crate::stack::DEPTH],
 }
 
-crate::abi!(Sleep: 40, BlockedKey: 16, Blocked: 32, DTask: 64 + 8 * crate::stack::DEPTH);
+crate::abi!(Sleep: 40, BlockedKey: 16, Blocked: 32, DTask: 96 + 8 * crate::stack::DEPTH);
 
 #[cfg(test)]
 mod tests {

@@ -71,6 +71,15 @@ layout! {
     task_prio,
     /// `task_struct.on_cpu`, `int`
     task_on_cpu,
+    /// `task_struct.blocker`: the lock waited for, its kind in the low 2 bits (6.16 and later, with
+    /// `CONFIG_DETECT_HUNG_TASK_BLOCKER`)
+    task_blocker,
+    /// `mutex.owner`, not with `PREEMPT_RT`
+    mutex_owner,
+    /// `rw_semaphore.owner`, not with `PREEMPT_RT`
+    rwsem_owner,
+    /// `semaphore.last_holder`, where there is `task_struct.blocker`
+    semaphore_last_holder,
     /// `mm_struct.arg_start`
     mm_arg_start,
     /// `mm_struct.arg_end`
@@ -79,4 +88,4 @@ layout! {
     rqf_flush_seq,
 }
 
-crate::abi!(Layout: 27 * 4);
+crate::abi!(Layout: 31 * 4);

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use stall_agent::capture::EndedSleep;
+use stall_common::layout::ABSENT;
 use stall_tests::slow_disk::Op;
 use stall_tests::spawned::wait_for_d_state;
 use stall_tests::staged::{FileSystem, StagedDisk};
@@ -13,13 +14,16 @@ use stall_tests::staged::{FileSystem, StagedDisk};
 use crate::harness::agent::Agent;
 use crate::harness::load::Load;
 use crate::harness::seen::Trace;
-use crate::harness::skip::Need;
+use crate::harness::skip::{Need, Skip};
 use crate::harness::test::Test;
 use crate::harness::{close, note, same};
 
-pub(crate) const TESTS: &[Test] =
-    &[Test::new("who_let_go_is_the_waker", waker).needs(&[Need::FileSystem(FileSystem::Ext4)])];
+pub(crate) const TESTS: &[Test] = &[
+    Test::new("who_let_go_is_the_waker", waker).needs(EXT4),
+    Test::new("who_holds_it_at_the_end_is_told", holder).needs(EXT4),
+];
 
+const EXT4: &[Need] = &[Need::FileSystem(FileSystem::Ext4)];
 const MS: u64 = 1_000_000;
 const IN_D_WITHIN: Duration = Duration::from_secs(5);
 const HANG: Duration = Duration::from_millis(700);
@@ -113,4 +117,50 @@ fn waker() -> Result<()> {
     ensure!(waker.comm == "holder" && !waker.kernel_thread, "{waker:?}");
     waiter.wait()?;
     Ok(())
+}
+
+/// Check that while the lock is still held when the window ends, who holds it is told, where the
+/// kernel notes it.
+fn holder() -> Result<()> {
+    if !notes_blockers()? {
+        let reason =
+            "this kernel does not note what a task waits for (CONFIG_DETECT_HUNG_TASK_BLOCKER)";
+        return Err(Skip(reason.to_owned()).into());
+    }
+    let scene = Scene::set()?;
+    let tracing = Agent::everywhere().start()?;
+    let (holder, waiter) = scene.start()?;
+    let trace = tracing.stop()?;
+    scene.disk.control().release(None)?;
+    let asleep = trace
+        .asleep(waiter.pid())
+        .context("it is not said to be in D")?;
+    let told = asleep
+        .holder
+        .clone()
+        .context("nobody is said to hold the lock")?;
+    note!("held by {told:?}");
+    let pid = holder.pid().as_raw().unsigned_abs();
+    same("the holder", told.pid.into(), pid.into())?;
+    same("its thread", told.tid.into(), pid.into())?;
+    ensure!(
+        told.comm == "holder" && told.lock == "rwsem" && !told.reader,
+        "{told:?}"
+    );
+    let asleep = trace
+        .asleep(holder.pid())
+        .context("the holder is not said to be in D")?;
+    ensure!(
+        asleep.holder.is_none(),
+        "the holder waits for the disk, not for {:?}",
+        asleep.holder
+    );
+    holder.wait()?;
+    waiter.wait()?;
+    Ok(())
+}
+
+fn notes_blockers() -> Result<bool> {
+    let facts = stall_agent::kernel::support::facts()?;
+    Ok(facts.layout.task_blocker != ABSENT && facts.layout.rwsem_owner != ABSENT)
 }

@@ -6,6 +6,7 @@
 //! load through a null pointer of this kind reads 0; it does not fault.
 
 mod disk;
+pub(crate) mod lock;
 mod request;
 mod task;
 

@@ -89,6 +89,16 @@ impl Task {
         arrival + self.sum_exec_ns().saturating_sub(self.prev_sum_exec_ns())
     }
 
+    /// The lock it waits for, with its kind in the low bits; 0 where the kernel does not say.
+    #[inline(always)]
+    pub(crate) fn blocker(self) -> u64 {
+        if layout!(task_blocker) == ABSENT {
+            return 0;
+        }
+        // SAFETY: an unsigned long of a task, by BTF.
+        unsafe { load(self.0, layout!(task_blocker)) }
+    }
+
     #[inline(always)]
     pub(crate) fn leader(self) -> Self {
         // SAFETY: a pointer to a task, by BTF.

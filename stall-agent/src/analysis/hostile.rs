@@ -76,7 +76,7 @@ prop_compose! {
         (
             Blocked { task, stack, killable, sleeps: n[0], blocked_ns: n[1], before_ns: n[2], longest_ns: n[3] },
             EndedSleep { task, stack, killable, start_ns: n[4], end_ns: n[5], waker: None },
-            UnfinishedSleep { task, stack, killable, start_ns: n[6] },
+            UnfinishedSleep { task, stack, killable, start_ns: n[6], holder: None },
         )
     }
 }

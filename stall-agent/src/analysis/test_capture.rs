@@ -360,6 +360,7 @@ impl Builder {
             stack: Some(stack),
             killable: false,
             start_ns,
+            holder: None,
         });
         self
     }

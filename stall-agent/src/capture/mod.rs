@@ -17,7 +17,9 @@ pub use disk::{Disk, DiskFacts, DiskStat, InFlight, Mount, Partition};
 pub use interval::{Interval, IntervalDiscards, IntervalSeries, IntervalUse};
 pub use request::{Discards, EndedRequest, Histogram, Op, Series, UnfinishedRequest, Use};
 use serde::{Deserialize, Serialize};
-pub use task::{Actor, Blocked, EndedSleep, Frame, Process, Stack, Task, UnfinishedSleep, Waker};
+pub use task::{
+    Actor, Blocked, EndedSleep, Frame, Holder, Process, Stack, Task, UnfinishedSleep, Waker,
+};
 
 /// Name of the format, the first field of a saved capture.
 pub const FORMAT: &str = "stall-agent-capture";

@@ -103,6 +103,24 @@ pub struct UnfinishedSleep {
     pub stack: Option<usize>,
     pub killable: bool,
     pub start_ns: u64,
+    /// Who held the lock it waited for; `None` when it waited for none, or the kernel does not say (it does from 6.16 on
+    /// with `CONFIG_DETECT_HUNG_TASK_BLOCKER`).
+    #[serde(default)]
+    pub holder: Option<Holder>,
+}
+
+/// Who holds a lock.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    pub tid: u32,
+    pub pid: u32,
+    /// Name of the thread.
+    pub comm: String,
+    /// `mutex`, `rwsem` or `semaphore`.
+    pub lock: String,
+    /// It is the last that took an rwsem to read, with others or not: it may have let go of it since.
+    #[serde(default)]
+    pub reader: bool,
 }
 
 /// A kernel stack, innermost frame first.

@@ -10,7 +10,7 @@ use super::d_state::Found;
 use super::maps::Maps;
 use super::records::{self, EndedSleep};
 use super::stacks::Stacks;
-use crate::capture::{self, Blocked, Process, UnfinishedSleep};
+use crate::capture::{self, Blocked, Holder, Process, UnfinishedSleep};
 
 /// A sleep the hooks say began this much before the task last ran was not one sleep: the wake-up
 /// between was not seen. Above the iterator's own error of a tick, at most 10 ms.
@@ -46,12 +46,14 @@ impl Tasks {
         new
     }
 
-    /// The tasks in D at the end, longest first.
+    /// The tasks in D at the end, longest first. `is_there` says whether a holder that memory spoke of
+    /// exists: one that only read may be gone.
     pub fn unfinished(
         &mut self,
         found: &[Found],
         maps: &Maps,
         stacks: &mut Stacks,
+        is_there: impl Fn(&Holder) -> bool,
     ) -> Vec<UnfinishedSleep> {
         let mut rows = Vec::new();
         for task in found {
@@ -64,6 +66,7 @@ impl Tasks {
                     stack: stacks.index_of(&task.frames),
                     killable: task.killable,
                     start_ns,
+                    holder: task.holder.clone().filter(|holder| is_there(holder)),
                 });
             }
         }

@@ -5,10 +5,11 @@ use std::io::{self, Read as _};
 
 use bytes::Buf as _;
 use stall_common::actor::COMM_LEN;
-use stall_common::blocked::{DTask, WAKEKILL};
+use stall_common::blocked::{DTask, Lock, WAKEKILL};
 use stall_common::stack::DEPTH;
 
 use super::records::until_nul;
+use crate::capture::Holder;
 
 /// A task in D.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +22,8 @@ pub struct Found {
     /// Since when it has not run, to within a tick; `None` where the kernel forgot.
     pub since_ns: Option<u64>,
     pub frames: Vec<u64>,
+    /// Who held what it waited for, as the kernel's memory said.
+    pub holder: Option<Holder>,
 }
 
 /// Reads the iterator to its end.
@@ -49,6 +52,7 @@ fn decode(mut bytes: &[u8]) -> Option<Found> {
     let depth = bytes.try_get_u32_ne().ok()? as usize;
     let comm = until_nul(bytes.get(..COMM_LEN)?);
     bytes.advance(COMM_LEN);
+    let holder = holder(bytes)?;
     let frames = (0..depth.min(DEPTH)).map(|_| bytes.try_get_u64_ne());
     let frames = frames.collect::<Result<_, _>>().ok()?;
     Some(Found {
@@ -59,7 +63,31 @@ fn decode(mut bytes: &[u8]) -> Option<Found> {
         killable: state & WAKEKILL != 0,
         since_ns: since(now_ns, now_sched_ns, ran_sched_ns),
         frames,
+        holder,
     })
+}
+
+/// The inner `None` is nobody known.
+fn holder(bytes: &mut &[u8]) -> Option<Option<Holder>> {
+    let tid = bytes.try_get_u32_ne().ok()?;
+    let pid = bytes.try_get_u32_ne().ok()?;
+    let lock = Lock::from_number(bytes.try_get_u32_ne().ok()?);
+    let _reserved = bytes.try_get_u32_ne().ok()?;
+    let comm = until_nul(bytes.get(..COMM_LEN)?);
+    bytes.advance(COMM_LEN);
+    let name = match lock {
+        Lock::None => return Some(None),
+        Lock::Mutex => "mutex",
+        Lock::Semaphore => "semaphore",
+        Lock::Rwsem | Lock::RwsemRead => "rwsem",
+    };
+    Some(Some(Holder {
+        tid,
+        pid,
+        comm,
+        lock: name.to_owned(),
+        reader: lock == Lock::RwsemRead,
+    }))
 }
 
 /// The scheduler's clock has another origin than `CLOCK_MONOTONIC`; the difference of two of its

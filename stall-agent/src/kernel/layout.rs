@@ -64,6 +64,10 @@ const ROWS: &[Row] = rows! {
     task_prev_sum_exec = "task_struct"."se.prev_sum_exec_runtime", 8, true;
     task_prio = "task_struct"."prio", 4, true;
     task_on_cpu = "task_struct"."on_cpu", 4, true;
+    task_blocker = "task_struct"."blocker", 8, false;
+    mutex_owner = "mutex"."owner", 8, false;
+    rwsem_owner = "rw_semaphore"."owner", 8, false;
+    semaphore_last_holder = "semaphore"."last_holder", 8, false;
     mm_arg_start = "mm_struct"."arg_start", 8, true;
     mm_arg_end = "mm_struct"."arg_end", 8, true;
 };

@@ -6,12 +6,14 @@ use stall_common::control::CLOSING;
 
 use super::disks::HostDisks;
 use super::other;
-use super::session::Session;
+use super::session::{Kept, Session};
 use super::start::{Sources, host};
-use crate::capture::{Capture, Discards, Disk, FORMAT, Overhead, VERSION};
+use crate::capture::{Capture, Discards, Disk, FORMAT, Holder, Overhead, VERSION};
 use crate::collect::d_state::Found;
+use crate::collect::loss::Own;
 use crate::collect::{blocked, clock, in_flight, loss};
 use crate::failure::Failure;
+use crate::host::{HostRoot, procfs};
 use crate::overhead;
 
 /// Ends the window now. `interrupted` says that it is before its time.
@@ -73,7 +75,8 @@ fn capture(
     own.missed_completions = ended_unseen;
     let discards = discards(maps, stacks)?;
     let blocked = blocked::ended(maps, stacks)?;
-    let unfinished_sleeps = session.tasks.unfinished(found, maps, stacks);
+    let is_there = exists_in(&session.host_root);
+    let unfinished_sleeps = session.tasks.unfinished(found, maps, stacks, is_there);
     own.missed_wakeups = session.tasks.missed_wakeups;
     let names = session.names.finish();
     own.names_given_up = names.lost;
@@ -81,12 +84,9 @@ fn capture(
     let states = states(maps)?;
     let (stacks, symbols) = std::mem::take(stacks).resolve(maps, &session.host_root);
     own.stacks_without_symbols = if symbols { 0 } else { stacks.len() as u64 };
-    let (slow_requests, dropped) = session.slow_requests.into_rows(|row| row.completed_ns);
-    own.records_not_kept += dropped;
-    let (discard_requests, dropped) = session.discard_requests.into_rows(|row| row.completed_ns);
-    own.records_not_kept += dropped;
-    let (long_sleeps, dropped) = session.long_sleeps.into_rows(|row| row.end_ns);
-    own.records_not_kept += dropped;
+    let slow_requests = kept(own, session.slow_requests, |row| row.completed_ns);
+    let discard_requests = kept(own, session.discard_requests, |row| row.completed_ns);
+    let long_sleeps = kept(own, session.long_sleeps, |row| row.end_ns);
     let snapshots = session.snapshots;
     let disks = disks(session.host_disks, &session.disks, |index| {
         let state = states.get(usize::from(index));
@@ -118,6 +118,21 @@ fn capture(
         intervals: snapshots.intervals,
         overhead: complete(overhead, ended),
     })
+}
+
+/// The recorded ones in order of their end.
+fn kept<T>(own: &mut Own, rows: Kept<T>, end_ns: fn(&T) -> u64) -> Vec<T> {
+    let (rows, dropped) = rows.into_rows(end_ns);
+    own.records_not_kept += dropped;
+    rows
+}
+
+/// Whether there is such a thread. Of a worker, `/proc` has more behind the name.
+fn exists_in(root: &HostRoot) -> impl Fn(&Holder) -> bool {
+    |holder| {
+        let comm = procfs::thread_comm(root, holder.pid, holder.tid);
+        comm.is_some_and(|comm| !holder.comm.is_empty() && comm.starts_with(&holder.comm))
+    }
 }
 
 /// Last of all, so that nothing is left out.

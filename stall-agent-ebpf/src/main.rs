@@ -21,6 +21,7 @@ mod disk;
 mod kernel;
 mod ktime;
 mod loss;
+mod owner;
 mod params;
 mod record;
 mod request;

@@ -37,6 +37,20 @@ layout! {
     request_sector,
     /// `request.start_time_ns`, `u64`, 0 where the kernel keeps no stamp
     request_start_time_ns,
+    /// `request.bio`, the first
+    request_bio,
+    /// `bio.bi_blkg`, with `CONFIG_BLK_CGROUP`; absent also when something behind it is
+    bio_blkg,
+    /// `blkcg_gq.blkcg`
+    blkg_blkcg,
+    /// `blkcg.css.cgroup`
+    blkcg_cgroup,
+    /// `cgroup.level`, `int`, 0 for the root
+    cgroup_level,
+    /// `cgroup.kn`
+    cgroup_kn,
+    /// `kernfs_node.id`, `u64`: the inode number
+    kn_id,
     /// `request_queue.disk`, since 5.15
     queue_disk,
     /// `gendisk.major`
@@ -88,4 +102,4 @@ layout! {
     rqf_flush_seq,
 }
 
-crate::abi!(Layout: 31 * 4);
+crate::abi!(Layout: 38 * 4);

@@ -15,6 +15,7 @@ pub mod disk;
 pub mod histogram;
 pub mod layout;
 pub mod loss;
+pub mod owner;
 pub mod params;
 pub mod record;
 pub mod request;

@@ -33,6 +33,8 @@ losses! {
     SeriesFull = "series_map_full",
     /// A discard not counted by origin: `DISCARDS` was full
     DiscardsFull = "discards_map_full",
+    /// A completion not counted for the control group it was for: `OWNERS` was full
+    OwnersFull = "owners_map_full",
     /// A sleep not followed: `SLEEPS` was full
     SleepsFull = "sleeps_map_full",
     /// A sleep not counted: `BLOCKED` was full

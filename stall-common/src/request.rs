@@ -108,8 +108,9 @@ pub struct Request {
     pub flags: u8,
     /// Times it was requeued.
     pub requeues: u16,
-    /// Always 0.
-    pub reserved: u32,
+    /// Id of the control group it is charged to, when a thread of the kernel submitted it; 0 for the root
+    /// group, and otherwise. The kernel counts ids up from 1, so that they fit.
+    pub cgroup: u32,
 }
 
 crate::abi!(Request: 72);

@@ -18,6 +18,7 @@ mod incident;
 mod lock;
 mod names;
 mod ops;
+mod owner;
 mod queue;
 mod service;
 mod stacking;
@@ -43,6 +44,7 @@ const TOPICS: &[(&str, &[Test])] = &[
     ("unfinished", unfinished::TESTS),
     ("names", names::TESTS),
     ("stacking", stacking::TESTS),
+    ("owner", owner::TESTS),
     ("full", full::TESTS),
     ("cost", cost::TESTS),
     ("documents", documents::TESTS),

@@ -5,6 +5,7 @@
 //! kernel's BTF and that the verifier sees as a constant, so a wrong offset is refused at load. A
 //! load through a null pointer of this kind reads 0; it does not fault.
 
+mod cgroup;
 mod disk;
 pub(crate) mod lock;
 mod request;

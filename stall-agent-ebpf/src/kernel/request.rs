@@ -7,7 +7,7 @@ use super::{Gendisk, layout, load};
 
 /// A request given to a tracepoint.
 #[derive(Clone, Copy)]
-pub(crate) struct Request(*const u8);
+pub(crate) struct Request(pub(super) *const u8);
 
 impl Request {
     /// Wraps a tracepoint's argument.

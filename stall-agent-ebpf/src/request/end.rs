@@ -8,7 +8,7 @@ use stall_common::request::{ACTIVE, OLDER, Op, Request as Slot};
 use super::slot;
 use super::tally::{End, count_series, count_use, measure};
 use crate::kernel::Request;
-use crate::{discard, disk, ktime, loss, params, record, series};
+use crate::{discard, disk, ktime, loss, owner, params, record, series};
 
 /// Some bytes of a request are done.
 #[inline(always)]
@@ -74,6 +74,7 @@ fn end(slot: &mut Slot, now: u64) {
     }
     let slow = end.total_ns >= params::slow_ns();
     count_use(slot, &end, slow);
+    owner::count(slot, end.total_ns, end.service_ns);
     if discard::has_origin(slot.op) {
         end_discard(slot, state, &end);
     } else if slow {

@@ -4,7 +4,7 @@ use aya_ebpf::helpers::bpf_get_current_pid_tgid;
 use core::ffi::c_void;
 
 use super::slot::{active, begin, begin_unseen};
-use crate::kernel::Request;
+use crate::kernel::{Request, Task};
 use crate::{actor, discard, disk, ktime, stack};
 
 /// A new life, in the submitter's context.
@@ -16,6 +16,10 @@ pub(super) fn submitted(ctx: *mut c_void, request: Request) {
     };
     slot.tid = bpf_get_current_pid_tgid() as u32;
     slot.actor = actor::current();
+    // Whoever else submits is the one it is for.
+    if Task::current().is_kernel_thread() {
+        slot.cgroup = request.cgroup();
+    }
     if discard::has_origin(slot.op) {
         slot.stack = stack::of_current(ctx);
     }

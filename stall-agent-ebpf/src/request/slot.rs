@@ -70,6 +70,7 @@ pub(super) fn begin(
     slot.done_bytes = 0;
     slot.sector = request.sector();
     slot.stack = 0;
+    slot.cgroup = 0;
     slot.bytes = request.bytes_left();
     slot.disk = index as u16;
     slot.series = series::index(state, index, op);

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use super::names::{Names, actor_label};
 use super::ratio;
-use crate::capture::{self, Capture, Use};
-use crate::report::model::{Actor, ActorUse};
+use crate::capture::{self, Capture, Owner, Use};
+use crate::report::model::{Actor, ActorUse, UseOwner};
 
 /// All submitters, those with the most device time first.
 pub(super) fn actors(capture: &Capture, names: &Names<'_>) -> Vec<Actor> {
@@ -13,9 +13,10 @@ pub(super) fn actors(capture: &Capture, names: &Names<'_>) -> Vec<Actor> {
     let mut uses: HashMap<u32, Vec<ActorUse>> = HashMap::new();
     for used in &capture.uses {
         let whole = device_ns.get(&used.disk).copied().unwrap_or(0);
-        uses.entry(used.actor)
-            .or_default()
-            .push(actor_use(names, used, whole));
+        uses.entry(used.actor).or_default().push(ActorUse {
+            owners: owners(&capture.owners, used),
+            ..actor_use(names, used, whole)
+        });
     }
     let mut actors: Vec<Actor> = capture
         .actors
@@ -81,5 +82,19 @@ fn actor_use(names: &Names<'_>, used: &Use, disk_device_ns: u64) -> ActorUse {
         exposed_slow_ops: used.exposed_slow_ops,
         exposed_total_ns: used.exposed_total_ns,
         overlap_ns: used.overlap_ns,
+        owners: Vec::new(),
     }
+}
+
+fn owners(owners: &[Owner], used: &Use) -> Vec<UseOwner> {
+    let same = |row: &&Owner| (row.actor, row.disk, row.op) == (used.actor, used.disk, used.op);
+    let rows = owners.iter().filter(same).map(|row| UseOwner {
+        cgroup: row.cgroup.clone(),
+        cgroup_id: row.cgroup_id,
+        ops: row.ops,
+        bytes: row.bytes,
+    });
+    let mut rows: Vec<UseOwner> = rows.collect();
+    rows.sort_by_key(|row| (std::cmp::Reverse(row.bytes), row.cgroup_id));
+    rows
 }

@@ -54,6 +54,7 @@ fn touches(name: &str) -> Touches {
         | Cause::DisksFull
         | Cause::SeriesFull
         | Cause::DiscardsFull
+        | Cause::OwnersFull
         | Cause::UnmatchedCompletion
         | Cause::MissedCompletion
         | Cause::NegativeTime

@@ -141,6 +141,7 @@ impl Builder {
             actors: Vec::new(),
             uses: Vec::new(),
             series: Vec::new(),
+            owners: Vec::new(),
             discards: Vec::new(),
             slow_requests: Vec::new(),
             discard_requests: Vec::new(),

@@ -15,7 +15,7 @@ use std::io::Read;
 pub use cost::{Loss, Overhead, ProgramCost};
 pub use disk::{Disk, DiskFacts, DiskStat, InFlight, Mount, Partition};
 pub use interval::{Interval, IntervalDiscards, IntervalSeries, IntervalUse};
-pub use request::{Discards, EndedRequest, Histogram, Op, Series, UnfinishedRequest, Use};
+pub use request::{Discards, EndedRequest, Histogram, Op, Owner, Series, UnfinishedRequest, Use};
 use serde::{Deserialize, Serialize};
 pub use task::{
     Actor, Blocked, EndedSleep, Frame, Holder, Process, Stack, Task, UnfinishedSleep, Waker,
@@ -45,6 +45,9 @@ pub struct Capture {
     pub actors: Vec<Actor>,
     /// Actor x disk x operation.
     pub uses: Vec<Use>,
+    /// For whom threads of the kernel did what they did.
+    #[serde(default)]
+    pub owners: Vec<Owner>,
     /// Disk x operation.
     pub series: Vec<Series>,
     /// Discards by submitter, disk and stack.

@@ -75,6 +75,23 @@ pub struct Use {
     pub overlap_ns: u64,
 }
 
+/// What one actor, a thread of the kernel, did on one disk with one operation for one control group; part of
+/// the actor's [`Use`]. What it did for the root group, or for nobody, has no row.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Owner {
+    pub actor: u32,
+    pub disk: u16,
+    pub op: Op,
+    /// Inode number of the group's directory, in the hierarchy of the I/O controller.
+    pub cgroup_id: u64,
+    /// Path of the group in its hierarchy, as in `/proc/<pid>/cgroup`; `None` when it was gone when the window ended.
+    pub cgroup: Option<String>,
+    pub ops: u64,
+    pub bytes: u64,
+    pub total_ns: u64,
+    pub service_ns: u64,
+}
+
 /// One disk and operation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Series {

@@ -7,6 +7,7 @@ pub mod in_flight;
 pub mod loss;
 pub mod maps;
 pub mod names;
+pub mod owner;
 pub mod records;
 pub mod series;
 pub mod snapshot;

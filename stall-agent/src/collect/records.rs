@@ -146,7 +146,7 @@ fn request(bytes: &mut &[u8]) -> Option<Request> {
         op: bytes.try_get_u8().ok()?,
         flags: bytes.try_get_u8().ok()?,
         requeues: bytes.try_get_u16_ne().ok()?,
-        reserved: bytes.try_get_u32_ne().ok()?,
+        cgroup: bytes.try_get_u32_ne().ok()?,
     })
 }
 

@@ -6,6 +6,7 @@
 
 pub mod block_device;
 pub mod cgroup;
+pub mod cgroup_paths;
 pub mod mounts;
 pub mod procfs;
 pub mod reader;

@@ -48,6 +48,13 @@ const ROWS: &[Row] = rows! {
     request_data_len = "request"."__data_len", 4, true;
     request_sector = "request"."__sector", 8, true;
     request_start_time_ns = "request"."start_time_ns", 8, false;
+    request_bio = "request"."bio", 8, false;
+    bio_blkg = "bio"."bi_blkg", 8, false;
+    blkg_blkcg = "blkcg_gq"."blkcg", 8, false;
+    blkcg_cgroup = "blkcg"."css.cgroup", 8, false;
+    cgroup_level = "cgroup"."level", 4, false;
+    cgroup_kn = "cgroup"."kn", 8, false;
+    kn_id = "kernfs_node"."id", 8, false;
     queue_disk = "request_queue"."disk", 8, false;
     disk_major = "gendisk"."major", 4, true;
     disk_first_minor = "gendisk"."first_minor", 4, true;
@@ -106,11 +113,27 @@ pub fn resolve(btf: &Btf<'_>) -> Result<Layout, LayoutError> {
     if layout.request_rq_disk == ABSENT && layout.queue_disk == ABSENT {
         missing.push("request_queue.disk".to_owned());
     }
+    whole_or_absent(&mut layout);
     layout.rqf_flush_seq = flush_seq(btf);
     if missing.is_empty() {
         Ok(layout)
     } else {
         Err(LayoutError::Missing(missing.join(", ")))
+    }
+}
+
+/// The way from a request to its control group is of use only as a whole; programs ask for `bio_blkg`.
+fn whole_or_absent(layout: &mut Layout) {
+    let way = [
+        layout.request_bio,
+        layout.blkg_blkcg,
+        layout.blkcg_cgroup,
+        layout.cgroup_level,
+        layout.cgroup_kn,
+        layout.kn_id,
+    ];
+    if way.contains(&ABSENT) {
+        layout.bio_blkg = ABSENT;
     }
 }
 

@@ -11,9 +11,9 @@ use super::start::{Sources, host};
 use crate::capture::{Capture, Discards, Disk, FORMAT, Holder, Overhead, VERSION};
 use crate::collect::d_state::Found;
 use crate::collect::loss::Own;
-use crate::collect::{blocked, clock, in_flight, loss};
+use crate::collect::{blocked, clock, in_flight, loss, owner};
 use crate::failure::Failure;
-use crate::host::{HostRoot, procfs};
+use crate::host::{HostRoot, cgroup_paths, procfs};
 use crate::overhead;
 
 /// Ends the window now. `interrupted` says that it is before its time.
@@ -74,6 +74,7 @@ fn capture(
     )?;
     own.missed_completions = ended_unseen;
     let discards = discards(maps, stacks)?;
+    let owners = owner::rows(maps, |ids| cgroup_paths::paths(&session.host_root, ids))?;
     let blocked = blocked::ended(maps, stacks)?;
     let is_there = exists_in(&session.host_root);
     let unfinished_sleeps = session.tasks.unfinished(found, maps, stacks, is_there);
@@ -104,6 +105,7 @@ fn capture(
         disks,
         actors: names.actor_rows(),
         uses: snapshots.use_rows(),
+        owners,
         series: snapshots.series_rows(&states),
         discards,
         slow_requests,

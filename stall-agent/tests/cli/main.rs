@@ -220,6 +220,7 @@ fn empty_capture() -> String {
         disks: Vec::new(),
         actors: Vec::new(),
         uses: Vec::new(),
+        owners: Vec::new(),
         series: Vec::new(),
         discards: Vec::new(),
         slow_requests: Vec::new(),

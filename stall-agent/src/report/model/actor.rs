@@ -87,4 +87,20 @@ pub struct ActorUse {
     pub exposed_total_ns: u64,
     /// Time of these requests during which a discard was in flight.
     pub overlap_ns: u64,
+    /// For whom, where the kernel says that: of a thread of the kernel, the control groups its requests were
+    /// charged to, most bytes first. The root group is not among them.
+    pub owners: Vec<UseOwner>,
+}
+
+/// A control group that a thread of the kernel worked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct UseOwner {
+    /// Its path in the hierarchy of the I/O controller; `null` when it was gone at the end.
+    pub cgroup: Option<String>,
+    /// Inode number of its directory.
+    pub cgroup_id: u64,
+    /// Requests that ended.
+    pub ops: u64,
+    /// Bytes that ended.
+    pub bytes: u64,
 }

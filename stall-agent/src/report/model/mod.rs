@@ -13,7 +13,7 @@ mod request;
 mod run;
 mod verdict;
 
-pub use actor::{Actor, ActorUse, Process};
+pub use actor::{Actor, ActorUse, Process, UseOwner};
 pub use blame::{Blame, BlameCell, BlameRow};
 pub use blocked::{BlockedReason, BlockedStack, BlockedTask, LongSleep, Reason, UnfinishedSleep};
 pub use device::{

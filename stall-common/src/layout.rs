@@ -39,6 +39,16 @@ layout! {
     request_start_time_ns,
     /// `request.bio`, the first
     request_bio,
+    /// `request.mq_hctx`; absent also when something else that leads to the requests in flight is
+    request_mq_hctx,
+    /// `request.state`, `u32`
+    request_state,
+    /// `blk_mq_hw_ctx.tags`
+    hctx_tags,
+    /// `blk_mq_tags.nr_tags`, `u32`
+    tags_nr_tags,
+    /// `blk_mq_tags.rqs`, by tag
+    tags_rqs,
     /// `bio.bi_blkg`, with `CONFIG_BLK_CGROUP`; absent also when something behind it is
     bio_blkg,
     /// `blkcg_gq.blkcg`
@@ -100,6 +110,8 @@ layout! {
     mm_arg_end,
     /// Not an offset: the mask of `RQF_FLUSH_SEQ` in `request.rq_flags`
     rqf_flush_seq,
+    /// Not an offset: `MQ_RQ_IN_FLIGHT` in `request.state`
+    mq_rq_in_flight,
 }
 
-crate::abi!(Layout: 38 * 4);
+crate::abi!(Layout: 44 * 4);

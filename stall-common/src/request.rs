@@ -70,6 +70,11 @@ pub const ACTIVE: u8 = 1;
 /// In [`Request::flags`]: its submission was not seen; `queued_ns` is the kernel's own stamp.
 pub const OLDER: u8 = 2;
 
+/// In [`Request::flags`]: it moves the discard clock until it ends.
+pub const CLOCKED: u8 = 4;
+/// In [`Request::flags`], for all lives: its hardware queue was searched for older requests.
+pub const SEARCHED: u8 = 8;
+
 /// Requests shorter than this have no service time computed: they delay nobody noticeably, and on a fast disk
 /// nearly all are, ns.
 pub const SERVICE_MIN_NS: u64 = 500_000;
@@ -104,7 +109,7 @@ pub struct Request {
     pub series: u16,
     /// [`Op`] as a number.
     pub op: u8,
-    /// [`ACTIVE`], [`OLDER`].
+    /// [`ACTIVE`], [`OLDER`], [`CLOCKED`], [`SEARCHED`].
     pub flags: u8,
     /// Times it was requeued.
     pub requeues: u16,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use stall_agent::capture::Op as Seen;
-use stall_tests::slow_disk::OpRecord;
+use stall_tests::slow_disk::{Op, OpRecord};
 use stall_tests::spawned::wait_for_d_state;
 use stall_tests::staged::StagedDisk;
 
@@ -14,11 +14,13 @@ use crate::harness::compare::rest;
 use crate::harness::load::{Done, Load};
 use crate::harness::seen::Trace;
 use crate::harness::test::Test;
-use crate::harness::{between, close, same};
+use crate::harness::{between, close, note, same};
 
 pub(crate) const TESTS: &[Test] = &[
     Test::new("a_sleep_and_a_request_that_end_in_the_window", ended),
     Test::new("a_sleep_and_a_request_that_outlast_it", outlasting),
+    Test::new("a_discard_that_began_before_and_never_ends", stuck_discard),
+    Test::new("a_discard_that_began_before_and_ends", ending_discard),
 ];
 
 const MS: u64 = 1_000_000;
@@ -136,4 +138,100 @@ fn in_flight_at_start(trace: &Trace, disk: &StagedDisk) -> Result<()> {
     let there = there.context("in_flight_at_start is not known")?;
     same("reads in flight at the start", there.reads, 1)?;
     same("other requests in flight at the start", there.writes, 0)
+}
+
+/// Starts a discard, and comes back when it has hung for long.
+fn hanging_discard(disk: &StagedDisk) -> Result<Load> {
+    disk.control().hang(Op::Discard, Some(1))?;
+    let trimmer = Load::start("early-trimmer", &disk.device(), &["discard:1048576:65536"])?;
+    disk.control().wait_for_hanging(1, IN_D_WITHIN)?;
+    thread::sleep(LEAD);
+    Ok(trimmer)
+}
+
+/// Check that a discard so found moves the clock until it ends, and what waits for it meets it.
+fn ending_discard() -> Result<()> {
+    let disk = StagedDisk::builder().size(1 << 30).start()?;
+    let trimmer = hanging_discard(&disk)?;
+    let tracing = Agent::on(&disk).start()?;
+    let other = Load::start("reader", &disk.device(), &["read:8192:4096"])?;
+    thread::sleep(SHARE);
+    disk.control().release(None)?;
+    let (done, other) = (trimmer.wait()?, other.wait()?);
+    rest(&disk)?;
+    thread::sleep(SHARE);
+    let trace = tracing.stop()?;
+    let read = only_read(&other)?;
+    let end = only_read(&done)?.end_ns.context("it has ended")?;
+    let seen = trace.disk(&disk)?;
+    let busy = end - read.arrival_ns;
+    close(
+        "time with a discard",
+        seen.discard_busy_ns,
+        busy,
+        0.0,
+        10 * MS,
+    )?;
+    let in_flight = seen.discards_in_flight_at_end;
+    same("discards in flight at the end", in_flight.into(), 0)?;
+    let discards = trace.seen(&disk, Seen::Discard)?;
+    same("ended discards", discards.ops, 1)?;
+    same("older discards", discards.older_requests, 1)?;
+    let waited = only_read(&done)?.total_ns().context("it has ended")?;
+    close("its time", discards.total_ns, waited, 0.01, 0)?;
+    same(
+        "requests that had not ended",
+        trace.unfinished(&disk).len() as u64,
+        0,
+    )?;
+    same("missed completions", trace.lost("missed_completions")?, 0)?;
+    let used = trace.use_of(&disk, other.pid, Seen::Read)?;
+    same("exposed reads", used.exposed_ops, 1)?;
+    close("their time with it", used.overlap_ns, busy, 0.0, 10 * MS)
+}
+
+/// Check that a discard that hangs all through the window is found by the first request that is
+/// submitted to the disk: with the kernel's stamp of its beginning, and the clock runs from then on.
+fn stuck_discard() -> Result<()> {
+    let disk = StagedDisk::builder().size(1 << 30).start()?;
+    let trimmer = hanging_discard(&disk)?;
+    let tracing = Agent::on(&disk).start()?;
+    // It waits for the discard: the loop device's worker does one after another.
+    let other = Load::start("reader", &disk.device(), &["read:8192:4096"])?;
+    thread::sleep(Duration::from_secs(2));
+    let trace = tracing.stop()?;
+    disk.control().release(None)?;
+    let done = trimmer.wait()?;
+    let other = other.wait()?;
+    let asked = only_read(&done)?.arrival_ns;
+    let rows = trace.unfinished(&disk);
+    let discards = rows.iter().filter(|row| row.op == Seen::Discard);
+    same("unfinished discards", discards.count() as u64, 1)?;
+    same("unfinished requests", rows.len() as u64, 2)?;
+    let row = rows[0];
+    note!("{row:?}");
+    ensure!(
+        row.op == Seen::Discard && row.older,
+        "{row:?} is no older discard"
+    );
+    same("its bytes", row.bytes, 65536)?;
+    same("its sector", row.sector, 1_048_576 / 512)?;
+    let end = trace.capture.window.end_ns;
+    close("its age", end - row.queued_ns, end - asked, 0.01, 0)?;
+    let read = only_read(&other)?.arrival_ns;
+    let seen = trace.disk(&disk)?;
+    close(
+        "time with a discard",
+        seen.discard_busy_ns,
+        end - read,
+        0.0,
+        10 * MS,
+    )?;
+    let in_flight = seen.discards_in_flight_at_end;
+    same("discards in flight at the end", in_flight.into(), 1)?;
+    same("ended discards", trace.ops(&disk, Seen::Discard), 0)?;
+    same("missed completions", trace.lost("missed_completions")?, 0)?;
+    let told = trace.report.requests.unfinished.iter();
+    let told = told.filter(|told| told.device == disk.name()).count();
+    same("unfinished requests in the report", told as u64, 2)
 }

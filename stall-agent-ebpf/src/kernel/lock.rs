@@ -10,7 +10,7 @@ use stall_common::blocked::{
 };
 use stall_common::layout::ABSENT;
 
-use super::{Task, copy, layout};
+use super::{Task, bytes, copy, layout};
 
 /// A task that holds a lock.
 pub(crate) struct Holder(*const u8);
@@ -57,13 +57,4 @@ impl Holder {
         // SAFETY: `to` is a field of a buffer; the helper refuses an address that is none.
         unsafe { copy(self.0, layout!(task_comm), to) };
     }
-}
-
-/// Zeros when there is nothing to read.
-#[inline(always)]
-fn bytes<const N: usize>(base: *const u8, offset: u32) -> [u8; N] {
-    let mut bytes = [0; N];
-    // SAFETY: as many bytes as there are; the helper refuses an address that is none.
-    unsafe { copy(base, offset, &raw mut bytes) };
-    bytes
 }

@@ -9,6 +9,7 @@ mod cgroup;
 mod disk;
 pub(crate) mod lock;
 mod request;
+pub(crate) mod tags;
 mod task;
 
 pub(crate) use disk::Gendisk;
@@ -64,4 +65,14 @@ unsafe fn copy<const N: usize>(base: *const u8, offset: u32, to: *mut [u8; N]) {
             base.add(offset as usize).cast(),
         );
     }
+}
+
+/// Copies a field that is behind a number, not behind a pointer the verifier can type; zeros when there
+/// is nothing to read.
+#[inline(always)]
+fn bytes<const N: usize>(base: *const u8, offset: u32) -> [u8; N] {
+    let mut bytes = [0; N];
+    // SAFETY: as many bytes as there are; the helper refuses an address that is none.
+    unsafe { copy(base, offset, &raw mut bytes) };
+    bytes
 }

@@ -3,7 +3,7 @@
 use stall_common::disk::DiskState;
 use stall_common::loss::Loss;
 use stall_common::record::{EndedRequest, Kind};
-use stall_common::request::{ACTIVE, OLDER, Op, Request as Slot};
+use stall_common::request::{ACTIVE, CLOCKED, OLDER, Op, Request as Slot};
 
 use super::slot;
 use super::tally::{End, count_series, count_use, measure};
@@ -84,7 +84,7 @@ fn end(slot: &mut Slot, now: u64) {
 
 #[inline(always)]
 fn end_discard(slot: &Slot, state: *mut DiskState, end: &End) {
-    if slot.issued_ns != 0 && discard::is_discard(slot.op) {
+    if slot.flags & CLOCKED != 0 {
         discard::ended(state, end.now);
     }
     discard::count(

@@ -3,6 +3,9 @@
 use aya_ebpf::helpers::bpf_get_current_pid_tgid;
 use core::ffi::c_void;
 
+use stall_common::request::{CLOCKED, SEARCHED};
+
+use super::older;
 use super::slot::{active, begin, begin_unseen};
 use crate::kernel::{Request, Task};
 use crate::{actor, discard, disk, ktime, stack};
@@ -14,6 +17,10 @@ pub(super) fn submitted(ctx: *mut c_void, request: Request) {
     let Some(slot) = begin(request, request.op() as u8, now, now) else {
         return;
     };
+    if slot.flags & SEARCHED == 0 {
+        slot.flags |= SEARCHED;
+        older::search(request, slot.disk);
+    }
     slot.tid = bpf_get_current_pid_tgid() as u32;
     slot.actor = actor::current();
     // Whoever else submits is the one it is for.
@@ -39,8 +46,10 @@ pub(super) fn issued(request: Request) {
     // Bios may have been merged into it since.
     slot.bytes = request.bytes_left();
     if discard::is_discard(slot.op)
+        && slot.flags & CLOCKED == 0
         && let Some(state) = disk::state(slot.disk.into())
     {
+        slot.flags |= CLOCKED;
         discard::started(state, now);
     }
 }

@@ -2,6 +2,7 @@
 
 mod end;
 mod life;
+mod older;
 mod service;
 mod slot;
 mod tally;

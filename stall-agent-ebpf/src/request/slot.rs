@@ -9,7 +9,7 @@ use aya_log_ebpf::debug;
 use stall_common::actor::{FLUSH_MACHINERY, UNKNOWN};
 use stall_common::control::CLOSING;
 use stall_common::loss::Loss;
-use stall_common::request::{ACTIVE, OLDER, Op, Request as Slot};
+use stall_common::request::{ACTIVE, CLOCKED, OLDER, Op, Request as Slot, SEARCHED};
 
 use crate::kernel::Request;
 use crate::{control, counter, discard, disk, loss, series};
@@ -75,7 +75,7 @@ pub(super) fn begin(
     slot.disk = index as u16;
     slot.series = series::index(state, index, op);
     slot.op = op;
-    slot.flags = ACTIVE;
+    slot.flags = (slot.flags & SEARCHED) | ACTIVE;
     slot.requeues = 0;
     Some(slot)
 }
@@ -86,7 +86,12 @@ pub(super) fn begin(
 fn abandon(slot: &Slot, now: u64) {
     loss::count(Loss::MissedCompletion);
     debug!((), "completion of operation {} not seen", slot.op);
-    if slot.issued_ns == 0 {
+    if slot.flags & CLOCKED != 0
+        && let Some(state) = disk::state(slot.disk.into())
+    {
+        discard::ended(state, now);
+    }
+    if slot.issued_ns == 0 && slot.flags & OLDER == 0 {
         return;
     }
     if let Some(series) = series::shard(slot.series) {
@@ -95,11 +100,6 @@ fn abandon(slot: &Slot, now: u64) {
             counter::add(&raw mut (*series).ops, 1);
             counter::add(&raw mut (*series).bytes, slot.bytes.into());
         }
-    }
-    if discard::is_discard(slot.op)
-        && let Some(state) = disk::state(slot.disk.into())
-    {
-        discard::ended(state, now);
     }
 }
 
@@ -110,6 +110,18 @@ fn slot(request: Request) -> Option<&'static mut Slot> {
     REQUESTS
         .get_ptr_mut(request.address())
         .map(|slot| unsafe { &mut *slot })
+}
+
+/// Whether there is a slot.
+#[inline(always)]
+pub(super) fn is_known(request: u64) -> bool {
+    REQUESTS.get_ptr(request).is_some()
+}
+
+/// Makes the slot of a request that was found; false when there is one, or no room.
+#[inline(always)]
+pub(super) fn insert(request: u64, slot: &Slot) -> bool {
+    REQUESTS.insert(request, slot, BPF_NOEXIST.into()).is_ok()
 }
 
 #[inline(never)]

@@ -28,7 +28,9 @@ pub fn unfinished(
         if request.flags & ACTIVE == 0 || request.queued_ns >= end_ns {
             continue;
         }
-        if request.issued_ns != 0 && in_flight(request.disk).is_some_and(|n| none(n, request.op)) {
+        // An older one was found at the driver, where its time of issue is not known.
+        let at_driver = request.issued_ns != 0 || request.flags & OLDER != 0;
+        if at_driver && in_flight(request.disk).is_some_and(|n| none(n, request.op)) {
             ended += 1;
         } else {
             rows.push(unfinished_row(&request, stacks));

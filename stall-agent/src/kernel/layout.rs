@@ -49,6 +49,11 @@ const ROWS: &[Row] = rows! {
     request_sector = "request"."__sector", 8, true;
     request_start_time_ns = "request"."start_time_ns", 8, false;
     request_bio = "request"."bio", 8, false;
+    request_mq_hctx = "request"."mq_hctx", 8, false;
+    request_state = "request"."state", 4, false;
+    hctx_tags = "blk_mq_hw_ctx"."tags", 8, false;
+    tags_nr_tags = "blk_mq_tags"."nr_tags", 4, false;
+    tags_rqs = "blk_mq_tags"."rqs", 8, false;
     bio_blkg = "bio"."bi_blkg", 8, false;
     blkg_blkcg = "blkcg_gq"."blkcg", 8, false;
     blkcg_cgroup = "blkcg"."css.cgroup", 8, false;
@@ -113,6 +118,8 @@ pub fn resolve(btf: &Btf<'_>) -> Result<Layout, LayoutError> {
     if layout.request_rq_disk == ABSENT && layout.queue_disk == ABSENT {
         missing.push("request_queue.disk".to_owned());
     }
+    let in_flight = btf.enumerator("MQ_RQ_IN_FLIGHT");
+    layout.mq_rq_in_flight = in_flight.map_or(ABSENT, |state| state as u32);
     whole_or_absent(&mut layout);
     layout.rqf_flush_seq = flush_seq(btf);
     if missing.is_empty() {
@@ -122,7 +129,8 @@ pub fn resolve(btf: &Btf<'_>) -> Result<Layout, LayoutError> {
     }
 }
 
-/// The way from a request to its control group is of use only as a whole; programs ask for `bio_blkg`.
+/// The ways from a request to its control group, and to the others in flight, are of use only as a whole:
+/// programs ask for `bio_blkg` and `request_mq_hctx`.
 fn whole_or_absent(layout: &mut Layout) {
     let way = [
         layout.request_bio,
@@ -134,6 +142,17 @@ fn whole_or_absent(layout: &mut Layout) {
     ];
     if way.contains(&ABSENT) {
         layout.bio_blkg = ABSENT;
+    }
+    let way = [
+        layout.request_state,
+        layout.request_start_time_ns,
+        layout.hctx_tags,
+        layout.tags_nr_tags,
+        layout.tags_rqs,
+        layout.mq_rq_in_flight,
+    ];
+    if way.contains(&ABSENT) {
+        layout.request_mq_hctx = ABSENT;
     }
 }
 

@@ -1,0 +1,141 @@
+//! Requests that were in flight before the first hook, found at the first sight of their hardware
+//! queue: those that never end would not be known at all.
+//!
+//! What has a slot is known, whether it was seen submitted, issued or completed: a request whose end
+//! runs at the same time on another CPU has one before this inserts its own, or finds this one.
+
+use aya_ebpf::bindings::BPF_NOEXIST;
+use aya_ebpf::macros::map;
+use aya_ebpf::maps::{HashMap, PerCpuArray};
+use stall_common::actor::{FLUSH_MACHINERY, UNKNOWN};
+use stall_common::control::CLOSING;
+use stall_common::request::{ACTIVE, CLOCKED, OLDER, Op, Request as Slot};
+
+use super::slot;
+use crate::kernel::Request;
+use crate::kernel::tags::{Suspect, Tags};
+use crate::{control, discard, disk, ktime, series};
+
+/// Tags looked at of each queue.
+const MAX_TAGS: u32 = 256;
+/// Requests in flight taken in of each queue; a power of two.
+const MAX_FOUND: usize = 64;
+
+/// Queues searched, by the address of their tags and the disk's index: disks may share tags.
+#[map]
+static SEARCHED: HashMap<[u64; 2], u32> = HashMap::with_max_entries(2048, 0);
+
+/// Requests in flight on one queue.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct Found {
+    /// Where the addresses of the queue's requests are, by tag.
+    rqs: u64,
+    /// The request queue, which tells the disk.
+    queue: u64,
+    count: u64,
+    requests: [u64; MAX_FOUND],
+}
+
+#[map]
+static FOUND: PerCpuArray<Found> = PerCpuArray::with_max_entries(1, 0);
+
+/// Searches the hardware queue of a request, once.
+#[inline(never)]
+pub(super) fn search(request: Request, disk: u16) {
+    let Some(tags) = Tags::of(request) else {
+        return;
+    };
+    let key = [tags.address, disk.into()];
+    // Another CPU or request was faster, or there is no room: then old requests of this queue are
+    // known when they end, as on kernels without such tags.
+    if control::is_on(CLOSING) || SEARCHED.insert(key, 1, BPF_NOEXIST.into()).is_err() {
+        return;
+    }
+    let Some(found) = FOUND.get_ptr_mut(0) else {
+        return;
+    };
+    // SAFETY: this CPU's buffer, which one program alone uses.
+    unsafe {
+        (*found).rqs = tags.rqs;
+        (*found).queue = tags.queue;
+        (*found).count = 0;
+    }
+    let mut tag = 0;
+    while tag < MAX_TAGS && tag < tags.count {
+        look_at_tag(tag);
+        tag += 1;
+    }
+    let mut index = 0;
+    while index < MAX_FOUND as u32 {
+        take_in(index, disk.into());
+        index += 1;
+    }
+}
+
+/// Notes the request that has a tag, if it is in flight on the queue.
+///
+/// Exported, as is [`take_in`]: so the kernel checks them once, by themselves, and not for each turn of
+/// the loops, which would make loading take half a second.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn look_at_tag(tag: u32) -> u32 {
+    let Some(found) = FOUND.get_ptr_mut(0) else {
+        return 0;
+    };
+    // SAFETY: this CPU's buffer, which one program alone uses.
+    let found = unsafe { &mut *found };
+    if let Some(suspect) = Suspect::at_tag(found.rqs + 8 * u64::from(tag), found.queue) {
+        found.requests[found.count as usize & (MAX_FOUND - 1)] = suspect.address();
+        found.count += 1;
+    }
+    0
+}
+
+/// Begins the life of a request that was noted and is not known.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn take_in(number: u32, index: u32) -> u32 {
+    let Some(found) = FOUND.get_ptr_mut(0) else {
+        return 0;
+    };
+    // SAFETY: this CPU's buffer, which one program alone uses; masked to the array's elements.
+    let found = unsafe { &*found };
+    if u64::from(number) < found.count {
+        begin(
+            Suspect::new(found.requests[number as usize & (MAX_FOUND - 1)]),
+            index as u16,
+        );
+    }
+    0
+}
+
+#[inline(always)]
+fn begin(suspect: Suspect, index: u16) {
+    let queued_ns = suspect.start_time_ns();
+    let Some(state) = disk::state(index.into()) else {
+        return;
+    };
+    if queued_ns == 0 || slot::is_known(suspect.address()) {
+        return;
+    }
+    let now = ktime::now();
+    let op = suspect.op() as u8;
+    let flush = op == Op::Flush as u8;
+    let clocked = if discard::is_discard(op) { CLOCKED } else { 0 };
+    let new = Slot {
+        queued_ns,
+        discard_clock_ns: discard::clock(state, now).unwrap_or(u64::MAX),
+        sector: suspect.sector(),
+        bytes: suspect.bytes_left(),
+        actor: if flush { FLUSH_MACHINERY } else { UNKNOWN },
+        disk: index,
+        series: series::index(state, index.into(), op),
+        op,
+        flags: ACTIVE | clocked | if flush { 0 } else { OLDER },
+        ..Slot::default()
+    };
+    if slot::insert(suspect.address(), &new) && clocked != 0 {
+        discard::started(state, now);
+    }
+}

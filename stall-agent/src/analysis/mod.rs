@@ -53,7 +53,6 @@ pub fn analyze(capture: &Capture) -> model::Report {
         actors: findings.actors,
         discards: findings.discards,
         victims: findings.victims,
-        blame: Vec::new(),
         requests: findings.requests,
         blocked: findings.blocked,
         intervals: interval::intervals(capture, &names),

@@ -2,7 +2,6 @@
 //! unit in the name (`_ns`, `_bytes`). Within a version fields are added, never renamed or reused.
 
 mod actor;
-mod blame;
 mod blocked;
 mod device;
 mod discard;
@@ -14,7 +13,6 @@ mod run;
 mod verdict;
 
 pub use actor::{Actor, ActorUse, Process, UseOwner};
-pub use blame::{Blame, BlameCell, BlameRow};
 pub use blocked::{BlockedReason, BlockedStack, BlockedTask, LongSleep, Reason, UnfinishedSleep};
 pub use device::{
     Counters, Device, DiscardClock, Events, InFlight, Layer, Mount, Operation, Partition, Queue,
@@ -67,8 +65,6 @@ pub struct Report {
     pub discards: Vec<DiscardGroup>,
     /// Who met discards of others on a device, and what it did to them.
     pub victims: Vec<Victim>,
-    /// Who delayed whom, by device, the most waiting first.
-    pub blame: Vec<Blame>,
     /// Single requests worth showing.
     pub requests: Requests,
     /// Tasks in uninterruptible sleep (D), longest first.

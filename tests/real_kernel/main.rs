@@ -15,6 +15,7 @@ mod flush;
 mod full;
 mod harness;
 mod incident;
+mod leftovers;
 mod lock;
 mod names;
 mod ops;
@@ -48,6 +49,7 @@ const TOPICS: &[(&str, &[Test])] = &[
     ("full", full::TESTS),
     ("cost", cost::TESTS),
     ("documents", documents::TESTS),
+    ("leftovers", leftovers::TESTS),
     ("incident", incident::TESTS),
 ];
 

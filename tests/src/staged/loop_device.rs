@@ -146,6 +146,22 @@ pub fn detach(path: &Path) -> Result<()> {
     clear(&open(path)?, &name)
 }
 
+/// Paths of the loop devices whose backing file lies below a folder, as sysfs says; the file may be gone.
+pub fn backed_below(folder: &Path) -> Result<Vec<PathBuf>> {
+    let entries = std::fs::read_dir("/sys/block").context("listing the disks")?;
+    let is_ours = |name: &String| {
+        let path = format!("/sys/block/{name}/loop/backing_file");
+        std::fs::read_to_string(path).is_ok_and(|file| Path::new(file.trim()).starts_with(folder))
+    };
+    let names = entries
+        .flatten()
+        .filter_map(|entry| entry.file_name().into_string().ok());
+    Ok(names
+        .filter(is_ours)
+        .map(|name| device_path(&name))
+        .collect())
+}
+
 fn clear(file: &File, name: &str) -> Result<()> {
     // SAFETY: the request takes no argument; the descriptor is open.
     match unsafe { loop_clr_fd(file.as_raw_fd()) } {

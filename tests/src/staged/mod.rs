@@ -10,11 +10,12 @@ pub mod loop_device;
 pub mod mounted;
 mod parts;
 pub mod queue;
+pub mod sweep;
 pub mod trim;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 
 use anyhow::{Context as _, Result};
 
@@ -138,6 +139,7 @@ impl Builder {
 
     /// Stages the disk.
     pub fn start(&self) -> Result<StagedDisk> {
+        sweep_once()?;
         let parts = Arc::new(Parts::default());
         interrupt::register(&parts)?;
         // From here on, dropping takes down whatever stands.
@@ -213,12 +215,25 @@ impl Builder {
     }
 }
 
+/// What others left is gone before the first disk of this process stands.
+fn sweep_once() -> Result<()> {
+    static SWEPT: Once = Once::new();
+    let mut result = Ok(0);
+    SWEPT.call_once(|| result = sweep::sweep(&std::env::temp_dir()));
+    match result? {
+        0 => {}
+        count => eprintln!("staged disk: took down what {count} that died had left"),
+    }
+    Ok(())
+}
+
 fn make_folder(standing: &mut Standing) -> Result<PathBuf> {
     let folder = tempfile::Builder::new()
-        .prefix("staged-disk-")
+        .prefix(sweep::PREFIX)
         .tempdir()
         .context("making a folder for the staged disk")?;
     let path = folder.path().to_path_buf();
+    standing.claim = sweep::Claim::take(&path)?;
     standing.folder = Some(folder);
     fs::create_dir(disk_folder(&path))?;
     fs::create_dir(mount_folder(&path))?;

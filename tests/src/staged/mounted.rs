@@ -104,6 +104,13 @@ pub fn unmount(folder: &Path, within: Duration) -> Result<()> {
     }
 }
 
+/// Where something is mounted, from `/proc/self/mountinfo`.
+pub fn mount_points() -> Result<Vec<PathBuf>> {
+    let text = fs::read_to_string("/proc/self/mountinfo").context("reading the mounts")?;
+    let entries = text.lines().filter_map(MountEntry::parse);
+    Ok(entries.map(|entry| entry.mount_point).collect())
+}
+
 /// One line of `/proc/self/mountinfo`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MountEntry {

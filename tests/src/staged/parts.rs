@@ -14,6 +14,7 @@ use super::control::Daemon;
 use super::loop_device::LoopDevice;
 use super::mounted::{FileSystem, unmount};
 use super::queue::Queue;
+use super::sweep::Claim;
 use crate::interrupt::TakeDown;
 use crate::slow_disk::command::Command;
 use crate::spawned;
@@ -25,6 +26,7 @@ pub(super) const UNMOUNT_WITHIN: Duration = Duration::from_secs(3);
 #[derive(Debug, Default)]
 pub(super) struct Standing {
     pub(super) folder: Option<TempDir>,
+    pub(super) claim: Option<Claim>,
     pub(super) daemon: Option<Arc<Daemon>>,
     pub(super) loop_device: Option<LoopDevice>,
     pub(super) queue: Option<Queue>,
@@ -82,6 +84,7 @@ impl Standing {
             daemon.end();
         }
         self.take_down_folder();
+        self.claim = None;
     }
 
     /// Removes the folder, unless something is still mounted in it.

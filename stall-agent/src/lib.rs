@@ -9,6 +9,7 @@ pub mod capture;
 pub mod check;
 pub mod cli;
 pub mod collect;
+pub mod command;
 pub mod config;
 pub mod failure;
 pub mod host;

@@ -154,6 +154,7 @@ impl Builder {
             intervals: Vec::new(),
             loss: Vec::new(),
             overhead: capture::Overhead::default(),
+            inventory: capture::Inventory::default(),
         })
     }
 

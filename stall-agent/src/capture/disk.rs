@@ -87,6 +87,34 @@ pub struct DiskFacts {
     pub backing_file: Option<String>,
     /// Mounts of the whole disk; those of partitions are with these.
     pub mounts: Vec<Mount>,
+    /// How it is attached: `nvme`, `iscsi`, `sata` and the like.
+    #[serde(default)]
+    pub transport: Option<String>,
+    /// Name of the iSCSI target.
+    #[serde(default)]
+    pub iscsi_target: Option<String>,
+    /// `dm/name` and `dm/uuid`.
+    #[serde(default)]
+    pub mapper_name: Option<String>,
+    #[serde(default)]
+    pub mapper_uuid: Option<String>,
+    /// `md/level`
+    #[serde(default)]
+    pub raid_level: Option<String>,
+    /// On the whole disk, without partitions.
+    #[serde(default)]
+    pub contents: Contents,
+    /// Number of the block device that holds the filesystem with `backing_file`.
+    #[serde(default)]
+    pub backing_device: Option<(u32, u32)>,
+}
+
+/// What a disk or partition holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Contents {
+    /// `ext4`, `crypto_LUKS`, `LVM2_member` and the like.
+    pub filesystem: Option<String>,
+    pub label: Option<String>,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -100,6 +128,8 @@ pub struct Partition {
     pub mounts: Vec<Mount>,
     /// Names of the devices made of it.
     pub used_by: Vec<String>,
+    #[serde(default)]
+    pub contents: Contents,
 }
 
 /// A line of mountinfo.

@@ -7,18 +7,21 @@
 mod cost;
 mod disk;
 mod interval;
+mod inventory;
 mod request;
 mod task;
 
 use std::io::Read;
 
 pub use cost::{Loss, Overhead, ProgramCost};
-pub use disk::{Disk, DiskFacts, DiskStat, InFlight, Mount, Partition};
+pub use disk::{Contents, Disk, DiskFacts, DiskStat, InFlight, Mount, Partition};
 pub use interval::{Interval, IntervalDiscards, IntervalSeries, IntervalUse};
+pub use inventory::{FstabEntry, Inventory, NameGap, TrimSchedule, UnitState, View, Volume};
 pub use request::{Discards, EndedRequest, Histogram, Op, Owner, Series, UnfinishedRequest, Use};
 use serde::{Deserialize, Serialize};
 pub use task::{
-    Actor, Blocked, EndedSleep, Frame, Holder, Process, Stack, Task, UnfinishedSleep, Waker,
+    Actor, Blocked, EndedSleep, Frame, Holder, OpenDisk, Pod, Process, ReplicaDirectory, Stack,
+    Task, UnfinishedSleep, VolumeMeta, Waker,
 };
 
 /// Name of the format, the first field of a saved capture.
@@ -70,6 +73,8 @@ pub struct Capture {
     pub intervals: Vec<Interval>,
     pub loss: Vec<Loss>,
     pub overhead: Overhead,
+    #[serde(default)]
+    pub inventory: Inventory,
 }
 
 /// The machine.

@@ -34,6 +34,55 @@ pub struct Process {
     pub parent_pid: Option<u32>,
     /// Its group leader exited at this time.
     pub exited_ns: Option<u64>,
+    /// The pod its cgroup names.
+    #[serde(default)]
+    pub pod: Option<Pod>,
+    /// Block devices open in it; read of virtual machines only.
+    #[serde(default)]
+    pub open_disks: Vec<OpenDisk>,
+    /// Of a Longhorn replica, its directory.
+    #[serde(default)]
+    pub replica: Option<ReplicaDirectory>,
+}
+
+/// A pod, as far as files on the host tell.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pod {
+    pub uid: Option<String>,
+    pub namespace: Option<String>,
+    pub name: Option<String>,
+    pub container: Option<String>,
+    pub container_id: Option<String>,
+}
+
+/// A block device that a process holds open.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpenDisk {
+    /// As the process named it, in its own mount namespace.
+    pub path: String,
+    pub major: u32,
+    pub minor: u32,
+}
+
+/// Where a Longhorn replica keeps its data.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReplicaDirectory {
+    /// On the host.
+    pub path: String,
+    /// Of the filesystem it is on; `None` when it cannot be looked at.
+    pub major: Option<u32>,
+    pub minor: Option<u32>,
+    /// `volume.meta`; `None` when it cannot be read.
+    pub meta: Option<VolumeMeta>,
+}
+
+/// What is used of a replica's `volume.meta`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VolumeMeta {
+    pub size_bytes: Option<u64>,
+    pub rebuilding: Option<bool>,
+    pub dirty: Option<bool>,
+    pub error: Option<String>,
 }
 
 /// A thread that was in D.

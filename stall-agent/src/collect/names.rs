@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use stall_common::actor::{FIRST, FLUSH_MACHINERY, UNKNOWN};
 
 use super::records;
-use crate::capture::{Actor, Process};
+use crate::capture::{Actor, NameGap, Process};
+use crate::host::procfs::Missing;
 use crate::host::{HostRoot, Reader, reader::Answer};
 
 /// `/proc` is waited for at the end no longer than this.
@@ -20,6 +21,7 @@ pub struct Names {
     actors: BTreeMap<u32, Process>,
     /// Processes of tasks, by the task's id.
     tasks: BTreeMap<u32, Process>,
+    gaps: BTreeMap<Missing, u64>,
 }
 
 /// All names, and how many could not be had.
@@ -28,6 +30,8 @@ pub struct Known {
     tasks: BTreeMap<u32, Process>,
     /// Look-ups given up or refused.
     pub lost: u64,
+    /// Look-ups that found nothing, by reason.
+    pub gaps: Vec<NameGap>,
 }
 
 impl Names {
@@ -41,6 +45,7 @@ impl Names {
             reader: Reader::start(root)?,
             actors: BTreeMap::new(),
             tasks: BTreeMap::new(),
+            gaps: BTreeMap::new(),
         })
     }
 
@@ -93,7 +98,9 @@ impl Names {
     /// Takes in what `/proc` has said so far.
     pub fn poll(&mut self) {
         for answer in self.reader.answers() {
-            take_in(&mut self.actors, &mut self.tasks, answer);
+            if let Err(missing) = take_in(&mut self.actors, &mut self.tasks, answer) {
+                *self.gaps.entry(missing).or_default() += 1;
+            }
         }
     }
 
@@ -104,15 +111,19 @@ impl Names {
             reader,
             mut actors,
             mut tasks,
+            mut gaps,
         } = self;
         let finished = reader.finish(Instant::now() + PATIENCE);
         for answer in finished.answers {
-            take_in(&mut actors, &mut tasks, answer);
+            if let Err(missing) = take_in(&mut actors, &mut tasks, answer) {
+                *gaps.entry(missing).or_default() += 1;
+            }
         }
         Known {
             actors,
             tasks,
             lost: finished.given_up + finished.refused,
+            gaps: rows(&gaps, finished.given_up, finished.refused),
         }
     }
 }
@@ -147,10 +158,10 @@ fn take_in(
     actors: &mut BTreeMap<u32, Process>,
     tasks: &mut BTreeMap<u32, Process>,
     answer: Answer,
-) {
+) -> Result<(), Missing> {
     let Answer { query, process } = answer;
     // Ended or out of reach: what the programs said of it stays.
-    let Ok(found) = process else { return };
+    let found = process?;
     let known = if query.id & TASK == 0 {
         debug_assert!(query.id >= FIRST);
         actors.get_mut(&query.id)
@@ -160,6 +171,22 @@ fn take_in(
     if let Some(known) = known {
         *known = merge(known, found);
     }
+    Ok(())
+}
+
+fn rows(gaps: &BTreeMap<Missing, u64>, given_up: u64, refused: u64) -> Vec<NameGap> {
+    let found = gaps.iter().map(|(why, count)| (why.to_string(), *count));
+    let own = [
+        ("/proc had not answered at the end".to_owned(), given_up),
+        ("too many were asked for at once".to_owned(), refused),
+    ];
+    let all = found.chain(own).filter(|(_, count)| *count > 0);
+    all.map(|(reason, count)| NameGap {
+        what: "process".to_owned(),
+        reason,
+        count,
+    })
+    .collect()
 }
 
 /// `/proc` knows more; but an exiting process has no command line any more, and its end is ours

@@ -40,9 +40,23 @@ impl Fixture {
         self
     }
 
+    /// A file of this length that takes no room.
+    pub(crate) fn sparse(&self, path: &str, length: u64) -> &Self {
+        let file = fs::File::create(self.place(path)).unwrap();
+        file.set_len(length).unwrap();
+        self
+    }
+
     pub(crate) fn link(&self, path: &str, target: &str) -> &Self {
         symlink(target, self.place(path)).unwrap();
         self
+    }
+
+    /// A node of a block device; false where making one is not permitted.
+    pub(crate) fn block_device(&self, path: &str, major: u64, minor: u64) -> bool {
+        use nix::sys::stat::{Mode, SFlag, makedev, mknod};
+        let node = self.place(path);
+        mknod(&node, SFlag::S_IFBLK, Mode::S_IRUSR, makedev(major, minor)).is_ok()
     }
 
     fn place(&self, path: &str) -> std::path::PathBuf {

@@ -7,11 +7,20 @@
 pub mod block_device;
 pub mod cgroup;
 pub mod cgroup_paths;
+pub mod container;
+pub mod identity;
+pub mod inventory;
+pub mod iscsi;
+pub mod kubevirt;
+pub mod longhorn;
 pub mod mounts;
+pub mod namespace;
+pub mod pods;
 pub mod procfs;
 pub mod reader;
 pub mod root;
 pub mod system;
+pub mod systemd;
 
 #[cfg(test)]
 mod fixture;

@@ -126,7 +126,7 @@ fn parse_line(line: &str) -> Option<Entry> {
 
 /// The kernel writes space, tab, line feed and backslash as `\` and three octal digits
 /// (`seq_path`, `mangle`).
-fn unescape(field: &str) -> String {
+pub(super) fn unescape(field: &str) -> String {
     let bytes = field.as_bytes();
     let mut plain = Vec::with_capacity(bytes.len());
     let mut at = 0;

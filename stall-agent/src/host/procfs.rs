@@ -19,7 +19,7 @@ const MAX_CGROUP: u64 = 8192;
 const MAX_STAT: u64 = 4096;
 
 /// Why a process is not described.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 pub enum Missing {
     #[error("it had ended")]
     Ended,
@@ -72,7 +72,7 @@ fn describe(root: &HostRoot, pid: u32, stat: &Stat, start: Option<u64>) -> Proce
         unit: cgroup::unit(&cgroup),
         cgroup,
         parent_pid: (stat.parent != 0).then_some(stat.parent),
-        exited_ns: None,
+        ..Process::default()
     }
 }
 

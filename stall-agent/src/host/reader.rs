@@ -12,7 +12,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::HostRoot;
-use super::procfs::{self, Missing};
+use super::identity::Identity;
+use super::procfs::Missing;
 use crate::capture::Process;
 
 /// Look-ups waiting at a time.
@@ -85,8 +86,9 @@ impl Reader {
     ///
     /// When the system gives no thread.
     pub fn start(root: HostRoot) -> io::Result<Self> {
+        let identity = Identity::new(root);
         Self::with(Box::new(move |query| {
-            procfs::process(&root, query.pid, query.start_boottime_ns)
+            identity.process(query.pid, query.start_boottime_ns)
         }))
     }
 

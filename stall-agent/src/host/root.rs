@@ -1,13 +1,19 @@
 //! Where the host's files are, and how they are read: bounded, and never waiting on a pipe.
 
 use std::ffi::OsStr;
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
+
 /// Entries of one directory that are looked at.
 const MAX_ENTRIES: usize = 65_536;
+const READ: OFlag = OFlag::O_RDONLY
+    .union(OFlag::O_NONBLOCK)
+    .union(OFlag::O_NOCTTY)
+    .union(OFlag::O_CLOEXEC);
 /// Longest value read from a file of sysfs.
 const MAX_VALUE: u64 = 4096;
 
@@ -49,6 +55,53 @@ impl HostRoot {
         let mut content = Vec::new();
         self.open(path)?.take(limit).read_to_end(&mut content)?;
         Ok(content)
+    }
+
+    /// At most `limit` bytes of a regular file that others may have put there: links are resolved as the host does,
+    /// and lead nowhere outside of its root.
+    ///
+    /// # Errors
+    ///
+    /// As the system reports them; `InvalidInput` for what is no regular file, `FileTooLarge` for a longer one.
+    pub fn bytes_within(&self, path: impl AsRef<Path>, limit: u64) -> io::Result<Vec<u8>> {
+        let file = self.open_within(path.as_ref(), READ)?;
+        let metadata = file.metadata()?;
+        if !metadata.is_file() {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        if metadata.len() > limit {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        let mut content = Vec::new();
+        file.take(limit).read_to_end(&mut content)?;
+        Ok(content)
+    }
+
+    /// The same as text.
+    #[must_use]
+    pub fn text_within(&self, path: impl AsRef<Path>, limit: u64) -> Option<String> {
+        let content = self.bytes_within(path, limit).ok()?;
+        Some(String::from_utf8_lossy(&content).into_owned())
+    }
+
+    fn open_within(&self, path: &Path, flags: OFlag) -> io::Result<File> {
+        let root = OpenOptions::new()
+            .read(true)
+            .custom_flags(libc::O_PATH | libc::O_DIRECTORY)
+            .open(&self.0)?;
+        let resolve = ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS;
+        let how = OpenHow::new().flags(flags).resolve(resolve);
+        Ok(openat2(&root, path, how)?.into())
+    }
+
+    /// Metadata of what a path of the host leads to, links resolved as the host does; opens no device and no pipe.
+    ///
+    /// # Errors
+    ///
+    /// As the system reports them.
+    pub fn metadata_within(&self, path: impl AsRef<Path>) -> io::Result<Metadata> {
+        self.open_within(path.as_ref(), OFlag::O_PATH | OFlag::O_CLOEXEC)?
+            .metadata()
     }
 
     /// Opens a file; a named pipe or a terminal put in its place is not waited for.
@@ -155,6 +208,23 @@ mod tests {
         fixture.link("a", "b").link("b", "a");
         assert_eq!(fixture.root().value("a"), None);
         assert!(!fixture.root().exists("a"));
+    }
+
+    #[test]
+    fn a_link_is_resolved_as_the_host_does() {
+        let fixture = Fixture::new();
+        fixture
+            .file("data/value", "inside")
+            .link("absolute", "/data/value")
+            .link("climbing", "../../../../data/value")
+            .link("outside", "/etc/hostname")
+            .link("self", "self");
+        let within = |path| fixture.root().text_within(path, 100);
+        assert_eq!(within("absolute").as_deref(), Some("inside"));
+        assert_eq!(within("climbing").as_deref(), Some("inside"));
+        assert_eq!(within("outside"), None);
+        assert_eq!(within("self"), None);
+        assert_eq!(within("data"), None);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! Facts are read on a thread of their own, so that a slow sysfs delays nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::thread::{self, JoinHandle};
 
 use crate::capture::{Disk, DiskFacts, DiskStat, InFlight};
@@ -81,7 +81,12 @@ impl HostDisks {
 
     /// The rows of the capture: the disks seen, and those they are stacked with.
     #[must_use]
-    pub(super) fn rows(mut self, seen: &[Seen], complete: impl Fn(&mut Disk)) -> Vec<Disk> {
+    pub(super) fn rows(
+        mut self,
+        seen: &[Seen],
+        wanted: &HashSet<(u32, u32)>,
+        complete: impl Fn(&mut Disk),
+    ) -> Vec<Disk> {
         let mut facts = self
             .facts
             .take()
@@ -90,7 +95,7 @@ impl HostDisks {
         self.add_new(seen, &mut facts);
         let mut rows: Vec<Disk> = seen.iter().map(|disk| self.row(disk, &facts)).collect();
         rows.iter_mut().for_each(complete);
-        rows.extend(related(seen, &facts));
+        rows.extend(related(seen, wanted, &facts));
         rows
     }
 
@@ -135,9 +140,24 @@ fn all_facts(root: &HostRoot, disks: Vec<WholeDisk>) -> BTreeMap<String, (WholeD
         .collect()
 }
 
-/// Disks without requests of their own that a seen one is made of, or that are made of it: bio-based
-/// devices (dm, md) have none.
-fn related(seen: &[Seen], facts: &BTreeMap<String, (WholeDisk, DiskFacts)>) -> Vec<Disk> {
+/// Disks without requests of their own that a seen one is made of or lies on, or that are made of it: bio-based
+/// devices (dm, md) have none; and those that a VM or a replica uses, idle or not.
+fn related(
+    seen: &[Seen],
+    wanted: &HashSet<(u32, u32)>,
+    facts: &BTreeMap<String, (WholeDisk, DiskFacts)>,
+) -> Vec<Disk> {
+    let seen_facts = seen.iter().filter_map(|disk| facts.get(&disk.name));
+    let backing = seen_facts.filter_map(|(_, facts)| facts.backing_device);
+    let wanted: HashSet<_> = backing.chain(wanted.iter().copied()).collect();
+    let is_wanted = |disk: &WholeDisk, facts: &DiskFacts| {
+        let partitions = facts.partitions.iter();
+        let numbers = partitions.map(|partition| (partition.major, partition.minor));
+        disk.number
+            .into_iter()
+            .chain(numbers)
+            .any(|number| wanted.contains(&number))
+    };
     let is_seen = |name: &str| seen.iter().any(|disk| disk.name == name);
     let concerns = |facts: &DiskFacts| {
         let partitions = facts.partitions.iter();
@@ -148,7 +168,7 @@ fn related(seen: &[Seen], facts: &BTreeMap<String, (WholeDisk, DiskFacts)>) -> V
     };
     facts
         .values()
-        .filter(|(disk, facts)| !is_seen(&disk.name) && concerns(facts))
+        .filter(|(disk, facts)| !is_seen(&disk.name) && (concerns(facts) || is_wanted(disk, facts)))
         .map(|(disk, facts)| {
             let (major, minor) = disk.number.unwrap_or((0, 0));
             Disk {

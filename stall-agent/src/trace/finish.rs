@@ -3,14 +3,16 @@
 use std::time::Instant;
 
 use stall_common::control::CLOSING;
+use stall_common::disk::DiskState;
 
-use super::disks::HostDisks;
+use super::inventory;
 use super::other;
 use super::session::{Kept, Session};
 use super::start::{Sources, host};
 use crate::capture::{Capture, Discards, Disk, FORMAT, Holder, Overhead, VERSION};
 use crate::collect::d_state::Found;
 use crate::collect::loss::Own;
+use crate::collect::snapshot::Snapshots;
 use crate::collect::{blocked, clock, in_flight, loss, owner};
 use crate::failure::Failure;
 use crate::host::{HostRoot, cgroup_paths, procfs};
@@ -51,6 +53,7 @@ fn close(session: &mut Session, interrupted: bool) -> Vec<Found> {
     // Without it, requests that begin while the hooks go would count as older ones.
     let _closing = session.maps.switch(CLOSING, true);
     session.attached.detach();
+    session.inventory.look_again(&session.host_root);
     session.host_disks.look_again(&session.disks);
     session.snapshot(session.window.end_ns);
     found
@@ -89,10 +92,10 @@ fn capture(
     let discard_requests = kept(own, session.discard_requests, |row| row.completed_ns);
     let long_sleeps = kept(own, session.long_sleeps, |row| row.end_ns);
     let snapshots = session.snapshots;
-    let disks = disks(session.host_disks, &session.disks, |index| {
-        let state = states.get(usize::from(index));
-        let in_flight = state.map_or(0, |state| state.discards_in_flight as u32);
-        (snapshots.discard_busy_ns(index), in_flight)
+    let inventory = session.inventory.end(&names.gaps);
+    let wanted = inventory::disks_of(&inventory);
+    let disks = session.host_disks.rows(&session.disks, &wanted, |disk| {
+        read_clock(disk, &snapshots, &states);
     });
     Ok(Capture {
         format: FORMAT.to_owned(),
@@ -118,6 +121,7 @@ fn capture(
         stacks,
         loss: loss::rows(maps, own)?,
         intervals: snapshots.intervals,
+        inventory,
         overhead: complete(overhead, ended),
     })
 }
@@ -149,20 +153,16 @@ fn complete(overhead: Overhead, ended: Instant) -> Overhead {
     }
 }
 
-fn disks(
-    host: HostDisks,
-    seen: &[super::disks::Seen],
-    discards: impl Fn(u16) -> (u64, u32),
-) -> Vec<Disk> {
-    host.rows(seen, |disk| {
-        if let Some(index) = disk.index {
-            (disk.discard_busy_ns, disk.discards_in_flight_at_end) = discards(index);
-        }
-    })
+/// The discard clock of a disk.
+fn read_clock(disk: &mut Disk, snapshots: &Snapshots, states: &[DiskState]) {
+    let Some(index) = disk.index else { return };
+    let state = states.get(usize::from(index));
+    disk.discard_busy_ns = snapshots.discard_busy_ns(index);
+    disk.discards_in_flight_at_end = state.map_or(0, |state| state.discards_in_flight as u32);
 }
 
 /// Of every index, given or not: a disk's record may have been lost.
-fn states(maps: &crate::collect::maps::Maps) -> anyhow::Result<Vec<stall_common::disk::DiskState>> {
+fn states(maps: &crate::collect::maps::Maps) -> anyhow::Result<Vec<DiskState>> {
     let indices = 0..stall_common::disk::MAX_DISKS as u32;
     let states = indices.map(|index| maps.disk_states.get(&index, 0));
     Ok(states.collect::<Result<_, _>>()?)

@@ -5,6 +5,7 @@
 
 mod disks;
 mod finish;
+mod inventory;
 mod session;
 mod start;
 

@@ -6,6 +6,7 @@ use std::time::Instant;
 use aya::maps::{MapData, RingBuf};
 
 use super::disks::{HostDisks, Seen};
+use super::inventory::Looks;
 use super::start::Parts;
 use crate::capture::{EndedRequest, EndedSleep, Settings, Window};
 use crate::collect::blocked::{self, Tasks};
@@ -33,6 +34,7 @@ pub(super) struct Session {
     pub(super) names: Names,
     pub(super) host_disks: HostDisks,
     pub(super) host_root: HostRoot,
+    pub(super) inventory: Looks,
     pub(super) settings: Settings,
     pub(super) window: Window,
     pub(super) attach_ns: u64,
@@ -105,6 +107,7 @@ impl Session {
             names,
             host_disks: HostDisks::none(&config.host_root),
             host_root: config.host_root.clone(),
+            inventory: Looks::begin(&config.host_root),
             settings: settings(config),
             window: window(start_ns),
             attach_ns,

@@ -234,6 +234,7 @@ fn empty_capture() -> String {
         intervals: Vec::new(),
         loss: Vec::new(),
         overhead: Overhead::default(),
+        inventory: capture::Inventory::default(),
     };
     serde_json::to_string(&capture).expect("a capture is plain data")
 }

@@ -1,10 +1,16 @@
 //! What sysfs says of one disk.
 
+use std::os::unix::fs::MetadataExt as _;
+
+use super::contents::contents;
+use super::split_number;
+use super::transport::transport;
 use super::{
     HostRoot, WholeDisk, directory, multipath_disks, multipath_head, number_in,
     partition_directory, partition_names,
 };
 use crate::capture::{DiskFacts, Partition};
+use crate::host::iscsi;
 use crate::host::mounts::Mounts;
 
 /// sysfs counts in sectors of this size, whatever the disk's own is.
@@ -19,6 +25,7 @@ pub fn facts(root: &HostRoot, disk: &str, mounts: &Mounts) -> Option<DiskFacts> 
     limits(root, &disk.name, &mut facts);
     facts.partitions = partitions(root, &disk.name, mounts);
     facts.mounts = mounts_of(mounts, disk.number);
+    facts.contents = contents(root, &disk.name, disk.number, mounts);
     stacking(root, &disk, &mut facts);
     Some(facts)
 }
@@ -36,6 +43,21 @@ fn identity(root: &HostRoot, disk: &str, facts: &mut DiskFacts) {
         .link_name(format!("{at}/device/driver"))
         .or_else(|| root.link_name(format!("{at}/device/device/driver")));
     facts.backing_file = value("loop/backing_file");
+    facts.backing_device = facts
+        .backing_file
+        .as_deref()
+        .and_then(|file| device_of(root, file));
+    facts.transport = transport(root, disk);
+    facts.iscsi_target = iscsi::target(root, disk);
+    facts.mapper_name = value("dm/name");
+    facts.mapper_uuid = value("dm/uuid");
+    facts.raid_level = value("md/level");
+}
+
+/// The block device whose filesystem has the file; none for one in memory, on a network or in user space.
+fn device_of(root: &HostRoot, file: &str) -> Option<(u32, u32)> {
+    let number = split_number(root.metadata_within(file).ok()?.dev())?;
+    (number.0 != 0).then_some(number)
 }
 
 /// Page 80h of the vital product data: four bytes of header, then text.
@@ -98,6 +120,7 @@ fn partition(root: &HostRoot, disk: &str, name: &str, mounts: &Mounts) -> Option
         size_bytes: size(root, &at),
         mounts: mounts.of(major, minor),
         used_by: root.names(format!("{at}/holders")),
+        contents: contents(root, name, Some((major, minor)), mounts),
     })
 }
 

@@ -4,9 +4,11 @@
 //! they have a name, requests and a directory in sysfs, but no device number there and no node in
 //! `/dev`.
 
+mod contents;
 mod counters;
 mod facts;
 mod resolve;
+mod transport;
 
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::Path;
@@ -115,7 +117,7 @@ fn parse_number(text: &str) -> Option<(u32, u32)> {
     Some((major.parse().ok()?, minor.parse().ok()?))
 }
 
-fn split_number(device: u64) -> Option<(u32, u32)> {
+pub(super) fn split_number(device: u64) -> Option<(u32, u32)> {
     let major = u32::try_from(nix::sys::stat::major(device)).ok()?;
     let minor = u32::try_from(nix::sys::stat::minor(device)).ok()?;
     Some((major, minor))

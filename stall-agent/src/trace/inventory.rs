@@ -1,0 +1,153 @@
+//! The look at what else is on the host, on a thread of its own: a `/proc` or a `/var/log` that hangs delays nothing.
+
+use std::collections::HashSet;
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
+use std::time::Duration;
+
+use crate::capture::{Inventory, NameGap};
+use crate::host::{HostRoot, inventory};
+
+/// Waited for at the end, both looks together.
+const PATIENCE: Duration = Duration::from_millis(300);
+
+/// The looks of one run: when its window begins, and when it has ended.
+pub(super) struct Looks {
+    first: Look,
+    last: Option<Look>,
+}
+
+impl Looks {
+    /// Begins the first.
+    pub(super) fn begin(root: &HostRoot) -> Self {
+        Self {
+            first: Look::begin(root),
+            last: None,
+        }
+    }
+
+    /// Begins the last.
+    pub(super) fn look_again(&mut self, root: &HostRoot) {
+        self.last = Some(Look::begin(root));
+    }
+
+    /// What they saw, with the names that nobody could tell.
+    pub(super) fn end(self, gaps: &[NameGap]) -> Inventory {
+        let mut inventory = both(self.first, self.last);
+        inventory.name_gaps.extend_from_slice(gaps);
+        inventory
+    }
+}
+
+/// A look under way.
+struct Look(Option<Receiver<Inventory>>);
+
+impl Look {
+    /// Begins to look.
+    fn begin(root: &HostRoot) -> Self {
+        let (sender, receiver) = mpsc::sync_channel(1);
+        let root = root.clone();
+        let thread = thread::Builder::new()
+            .name("inventory".to_owned())
+            .spawn(move || {
+                // Nobody waits any more when the trace is over.
+                let _ = sender.send(inventory::look(&root));
+            });
+        Self(thread.ok().map(|_| receiver))
+    }
+
+    fn end(self) -> Option<Inventory> {
+        self.0?.recv_timeout(PATIENCE).ok()
+    }
+}
+
+/// What both looks saw: disks are hot-plugged and VMs come while a trace runs. What the window began with stays
+/// known when it has gone meanwhile.
+fn both(first: Look, last: Option<Look>) -> Inventory {
+    let (last, first) = (last.and_then(Look::end), first.end());
+    let mut inventory = match (first, last) {
+        (Some(first), Some(last)) => merge(first, last),
+        (Some(one), None) | (None, Some(one)) => one,
+        (None, None) => Inventory::default(),
+    };
+    if inventory.processes_seen == 0 {
+        inventory.name_gaps.push(NameGap {
+            what: "inventory".to_owned(),
+            reason: "/proc had not answered at the end".to_owned(),
+            count: 1,
+        });
+    }
+    inventory
+}
+
+/// Numbers of the disks that VMs and replicas use, whether there were requests or not.
+pub(super) fn disks_of(inventory: &Inventory) -> HashSet<(u32, u32)> {
+    let processes = inventory.processes.iter();
+    let open = processes.clone().flat_map(|process| &process.open_disks);
+    let replicas = processes.filter_map(|process| process.replica.as_ref());
+    let replicas = replicas.filter_map(|replica| Some((replica.major?, replica.minor?)));
+    open.map(|disk| (disk.major, disk.minor))
+        .chain(replicas)
+        .collect()
+}
+
+fn merge(first: Inventory, mut last: Inventory) -> Inventory {
+    for old in first.processes {
+        let same = |new: &&mut crate::capture::Process| {
+            (new.pid, new.start_boottime_ns) == (old.pid, old.start_boottime_ns)
+        };
+        let Some(new) = last.processes.iter_mut().find(same) else {
+            last.processes.push(old);
+            continue;
+        };
+        for disk in old.open_disks {
+            if !new.open_disks.contains(&disk) {
+                new.open_disks.push(disk);
+            }
+        }
+    }
+    for volume in first.volumes {
+        if !last.volumes.contains(&volume) {
+            last.volumes.push(volume);
+        }
+    }
+    last
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::capture::{OpenDisk, Process};
+
+    fn vm(pid: u32, minors: &[u32]) -> Inventory {
+        let open_disks = minors.iter().map(|&minor| OpenDisk {
+            minor,
+            ..OpenDisk::default()
+        });
+        Inventory {
+            processes: vec![Process {
+                pid,
+                open_disks: open_disks.collect(),
+                ..Process::default()
+            }],
+            ..Inventory::default()
+        }
+    }
+
+    #[test]
+    fn disks_come_and_go() {
+        let both = merge(vm(7, &[1, 2]), vm(7, &[2, 3]));
+        assert_eq!(both.processes.len(), 1);
+        let minors: Vec<_> = both.processes[0]
+            .open_disks
+            .iter()
+            .map(|disk| disk.minor)
+            .collect();
+        assert_eq!(minors, [2, 3, 1]);
+    }
+
+    #[test]
+    fn a_machine_that_ended_meanwhile_is_known() {
+        assert_eq!(merge(vm(7, &[1]), vm(8, &[1])).processes.len(), 2);
+    }
+}

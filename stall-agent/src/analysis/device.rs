@@ -9,7 +9,7 @@ use super::stack::Stacking;
 use super::stall::{self, Inputs};
 use crate::capture::{self, Capture, Disk, DiskFacts, DiskStat};
 use crate::report::model::{
-    Counters, Device, DiscardClock, InFlight, Layer, Mount, Partition, Queue,
+    Counters, Device, DiscardClock, InFlight, Layer, MapperKind, Mount, Partition, Queue,
 };
 
 /// All disks, in the order of the capture.
@@ -47,10 +47,22 @@ fn device(
         mounts: facts.mounts.iter().map(mount).collect(),
         partitions: facts.partitions.iter().map(partition).collect(),
         backing_file: facts.backing_file.clone(),
+        backing_device: facts
+            .backing_device
+            .and_then(|number| name_of(capture, number)),
+        transport: facts.transport.clone(),
+        iscsi_target: facts.iscsi_target.clone(),
+        volume: volume(capture, disk, facts),
+        mapper_name: facts.mapper_name.clone(),
+        mapper_kind: facts.mapper_uuid.as_deref().map(mapper_kind),
+        raid_level: facts.raid_level.clone(),
+        filesystem: facts.contents.filesystem.clone(),
+        label: facts.contents.label.clone(),
         layer: layer(disk),
         made_of: facts.made_of.clone(),
         used_by: facts.used_by.clone(),
         bottom: stacking.bottom(row),
+        physical: stacking.physical_ids(row),
         stall: disk
             .index
             .map(|index| stall::of_disk(capture, inputs, &id, index)),
@@ -97,15 +109,49 @@ fn partition(partition: &capture::Partition) -> Partition {
         size_bytes: partition.size_bytes,
         mounts: partition.mounts.iter().map(mount).collect(),
         used_by: partition.used_by.clone(),
+        filesystem: partition.contents.filesystem.clone(),
+        label: partition.contents.label.clone(),
+    }
+}
+
+/// Name of the disk or partition with this number.
+fn name_of(capture: &Capture, number: (u32, u32)) -> Option<String> {
+    let mut disks = capture.disks.iter();
+    disks.find_map(|disk| {
+        if (disk.major, disk.minor) == number {
+            return Some(disk.name.clone());
+        }
+        let mut partitions = disk.facts.iter().flat_map(|facts| &facts.partitions);
+        let found = partitions.find(|partition| (partition.major, partition.minor) == number)?;
+        Some(found.name.clone())
+    })
+}
+
+/// The Longhorn volume a disk is, by its target, or by the number of a node in `/dev/longhorn`.
+fn volume(capture: &Capture, disk: &Disk, facts: &DiskFacts) -> Option<String> {
+    let target = facts.iscsi_target.as_deref();
+    let by_target = target.and_then(|target| target.strip_prefix(super::vm::TARGET));
+    let by_node = || {
+        let mut volumes = capture.inventory.volumes.iter();
+        let node = volumes.find(|node| (node.major, node.minor) == (disk.major, disk.minor))?;
+        Some(node.name.as_str())
+    };
+    by_target.or_else(by_node).map(str::to_owned)
+}
+
+/// The tools that make a device begin its uuid with their name (dm-uuid of cryptsetup, LVM, multipath, kpartx).
+fn mapper_kind(uuid: &str) -> MapperKind {
+    let (owner, _) = uuid.split_once('-').unwrap_or((uuid, ""));
+    match owner {
+        "CRYPT" => MapperKind::Crypt,
+        "LVM" => MapperKind::Lvm,
+        "mpath" => MapperKind::Multipath,
+        _ if owner.starts_with("part") => MapperKind::Partition,
+        _ => MapperKind::Other,
     }
 }
 
 fn mount(mount: &capture::Mount) -> Mount {
-    let has_discard = |options: &str| {
-        options
-            .split(',')
-            .any(|option| option == "discard" || option.starts_with("discard="))
-    };
     Mount {
         mount_point: mount.mount_point.clone(),
         root: mount.root.clone(),
@@ -113,8 +159,18 @@ fn mount(mount: &capture::Mount) -> Mount {
         source: mount.source.clone(),
         options: mount.options.clone(),
         super_options: mount.super_options.clone(),
-        online_discard: has_discard(&mount.options) || has_discard(&mount.super_options),
+        online_discard: has_online_discard(mount),
     }
+}
+
+/// Mounted with `discard`.
+pub(super) fn has_online_discard(mount: &capture::Mount) -> bool {
+    let has = |options: &str| {
+        options
+            .split(',')
+            .any(|option| option == "discard" || option.starts_with("discard="))
+    };
+    has(&mount.options) || has(&mount.super_options)
 }
 
 fn layer(disk: &Disk) -> Layer {

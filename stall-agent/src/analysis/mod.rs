@@ -19,11 +19,15 @@ mod origin;
 mod reason;
 mod request;
 mod risk;
+mod role;
 mod run;
 mod stack;
 mod stall;
 mod symbol;
+mod trim;
 mod verdict;
+mod view;
+mod vm;
 
 #[cfg(test)]
 mod test_capture;
@@ -44,13 +48,16 @@ pub fn analyze(capture: &Capture) -> model::Report {
         schema: model::SCHEMA.to_owned(),
         verdict,
         agent: run::agent(capture),
-        host: run::host(&capture.host),
+        host: run::host(&capture.host, view::view(&capture.inventory.view)),
         window: findings.window,
         settings: findings.settings,
         hooks: findings.hooks,
         losses: findings.losses,
         devices: findings.devices,
         actors: findings.actors,
+        vms: vm::vms(capture, &names),
+        trim: trim::facts(capture, &names),
+        name_gaps: view::gaps(capture),
         discards: findings.discards,
         victims: findings.victims,
         requests: findings.requests,

@@ -6,6 +6,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use stall_common::actor::{FLUSH_MACHINERY, UNKNOWN};
 
+use super::role;
 use crate::capture::{Actor, Capture, Process, Window};
 use crate::report::model;
 
@@ -25,6 +26,11 @@ impl<'a> Clock<'a> {
     pub(super) fn wall(self, monotonic_ns: u64) -> String {
         let since = i128::from(monotonic_ns) - i128::from(self.window.start_ns);
         rfc3339(i128::from(self.window.start_unix_ns) + since)
+    }
+
+    /// RFC 3339 of a time since the epoch.
+    pub(super) fn wall_of_unix(self, unix_ns: i64) -> String {
+        rfc3339(i128::from(unix_ns))
     }
 
     /// RFC 3339 of a `CLOCK_BOOTTIME` time.
@@ -53,6 +59,7 @@ fn rfc3339(unix_ns: i128) -> String {
 /// Names of one capture.
 pub(super) struct Names<'a> {
     pub(super) clock: Clock<'a>,
+    capture: &'a Capture,
     end_ns: u64,
     /// Ids in the order of the capture's disks.
     device_ids: Vec<String>,
@@ -65,6 +72,7 @@ impl<'a> Names<'a> {
         let disks = capture.disks.iter().enumerate();
         Self {
             clock: Clock::new(&capture.window),
+            capture,
             end_ns: capture.window.end_ns,
             device_ids: device_ids(capture),
             by_index: disks
@@ -114,6 +122,8 @@ impl<'a> Names<'a> {
             start_boottime_ns: process.start_boottime_ns,
             age_ns: self.clock.age(process.start_boottime_ns, end_ns),
             exited: process.exited_ns.map(|ns| self.clock.wall(ns)),
+            role: role::role(self.capture, process),
+            pod: process.pod.as_ref().map(role::pod),
         }
     }
 }
@@ -143,6 +153,9 @@ pub(super) fn process_label(process: &Process) -> String {
         unit,
         ..
     } = process;
+    if let Some(label) = role::label(process) {
+        return label;
+    }
     let name = if comm.is_empty() { "?" } else { comm };
     match worker.as_ref().or(unit.as_ref()) {
         Some(more) => format!("{name} (pid {pid}, {more})"),

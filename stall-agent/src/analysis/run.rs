@@ -41,7 +41,7 @@ fn program(cost: &capture::ProgramCost) -> model::Program {
     }
 }
 
-pub(super) fn host(host: &capture::Host) -> model::Host {
+pub(super) fn host(host: &capture::Host, view: model::View) -> model::Host {
     model::Host {
         hostname: host.hostname.clone(),
         kernel_release: host.kernel_release.clone(),
@@ -52,6 +52,7 @@ pub(super) fn host(host: &capture::Host) -> model::Host {
         cpus: host.cpus,
         memory_bytes: host.memory_bytes,
         load: host.load,
+        view,
     }
 }
 

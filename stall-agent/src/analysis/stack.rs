@@ -3,13 +3,16 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::names::Names;
-use crate::capture::Capture;
+use crate::capture::{Capture, Disk};
 
 /// The disks below each disk.
 pub(super) struct Stacking {
     ids: Vec<String>,
     /// Rows of the disks each is made of.
     below: Vec<Vec<usize>>,
+    /// Row of the disk that holds the file behind each loop device.
+    backing: Vec<Option<usize>>,
+    by_name: HashMap<String, usize>,
 }
 
 impl Stacking {
@@ -26,7 +29,58 @@ impl Stacking {
                 .map(|row| names.device_of_row(row))
                 .collect(),
             below: below.collect(),
+            backing: backing(capture),
+            by_name: rows
+                .iter()
+                .map(|(name, row)| ((*name).to_owned(), *row))
+                .collect(),
         }
+    }
+
+    /// The disk, or the disk with the partition, of a name.
+    pub(super) fn row_of(&self, name: &str) -> Option<usize> {
+        self.by_name.get(name).copied()
+    }
+
+    /// The disk and those it is made of, from top to bottom.
+    pub(super) fn chain(&self, row: usize) -> Vec<usize> {
+        self.walk(row, |row| self.below[row].clone())
+    }
+
+    /// Rows of the disks at the bottom, through files behind loop devices too.
+    pub(super) fn physical(&self, row: usize) -> Vec<usize> {
+        let below = |row: usize| {
+            let backing = self.backing[row].into_iter();
+            self.below[row]
+                .iter()
+                .copied()
+                .chain(backing)
+                .collect::<Vec<_>>()
+        };
+        let mut rows = self.walk(row, below);
+        rows.retain(|row| below(*row).is_empty());
+        rows
+    }
+
+    /// Ids of these.
+    pub(super) fn physical_ids(&self, row: usize) -> Vec<String> {
+        let rows = self.physical(row);
+        rows.into_iter().map(|row| self.ids[row].clone()).collect()
+    }
+
+    /// Everything below, each once, breadth first; a circle ends.
+    fn walk(&self, row: usize, below: impl Fn(usize) -> Vec<usize>) -> Vec<usize> {
+        let mut found = vec![row];
+        let mut at = 0;
+        while at < found.len() {
+            for next in below(found[at]) {
+                if !found.contains(&next) {
+                    found.push(next);
+                }
+            }
+            at += 1;
+        }
+        found
     }
 
     /// Ids of the disks at the bottom of this one; itself when it is made of none that is known.
@@ -45,6 +99,19 @@ impl Stacking {
     }
 }
 
+fn backing(capture: &Capture) -> Vec<Option<usize>> {
+    let holds = |disk: &Disk, number: (u32, u32)| {
+        let partitions = disk.facts.iter().flat_map(|facts| &facts.partitions);
+        let mut numbers = partitions.map(|partition| (partition.major, partition.minor));
+        (disk.major, disk.minor) == number || numbers.any(|one| one == number)
+    };
+    let backing = capture.disks.iter().map(|disk| {
+        let number = disk.facts.as_ref()?.backing_device?;
+        capture.disks.iter().position(|other| holds(other, number))
+    });
+    backing.collect()
+}
+
 /// Disks by their own name and by the names of their partitions.
 fn rows_by_name(capture: &Capture) -> HashMap<&str, usize> {
     let mut rows = HashMap::new();
@@ -61,7 +128,7 @@ fn rows_by_name(capture: &Capture) -> HashMap<&str, usize> {
 mod tests {
     use super::super::test_capture::{Builder, disk};
     use super::*;
-    use crate::capture::{Disk, Partition};
+    use crate::capture::Partition;
 
     fn made_of(name: &str, parts: &[&str]) -> Disk {
         let mut made = disk(name);

@@ -53,6 +53,8 @@ pub struct Pod {
     pub name: Option<String>,
     pub container: Option<String>,
     pub container_id: Option<String>,
+    /// IP addresses, from the hosts file kubelet writes for it.
+    pub addresses: Vec<String>,
 }
 
 /// A block device that a process holds open.

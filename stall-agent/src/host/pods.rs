@@ -6,6 +6,7 @@
 //! listed at most once a second, since a pod may come while the trace runs; everything read is bounded.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -18,6 +19,7 @@ use crate::capture::Pod;
 const RUNTIMES: [&str; 2] = ["run/k3s/containerd", "run/containerd"];
 /// An OCI `config.json` has some 50 KiB.
 const MAX_CONFIG: u64 = 1 << 20;
+const MAX_HOSTS: u64 = 64 << 10;
 const STALE: Duration = Duration::from_secs(1);
 /// Kubernetes names are DNS labels or subdomains: 253 characters at most.
 const MAX_NAME: usize = 253;
@@ -82,12 +84,24 @@ impl Pods {
 
     /// What is still missing may be in the container's own configuration.
     fn complete(&self, mut pod: Pod, place: &Place) -> Pod {
+        if let Some(uid) = &pod.uid {
+            pod.addresses = self.addresses(uid);
+        }
         let missing = pod.name.is_none() || pod.container.is_none();
         let id = place.container_id.as_ref().filter(|_| missing);
         if let Some(config) = id.and_then(|id| self.configuration(id)) {
             add_annotations(&mut pod, &config);
         }
         pod
+    }
+
+    /// From the hosts file kubelet writes for a pod: the pod's own line comes after those every pod has, and before
+    /// the aliases it asked for.
+    fn addresses(&self, uid: &str) -> Vec<String> {
+        let text = self
+            .root
+            .text_within(format!("var/lib/kubelet/pods/{uid}/etc-hosts"), MAX_HOSTS);
+        addresses(&text.unwrap_or_default())
     }
 
     fn configuration(&self, id: &str) -> Option<Value> {
@@ -141,6 +155,26 @@ fn add_annotations(pod: &mut Pod, config: &Value) {
         .container
         .take()
         .or_else(|| annotation("container-name"));
+}
+
+fn addresses(hosts: &str) -> Vec<String> {
+    let lines = hosts
+        .lines()
+        .take_while(|line| !line.contains("HostAliases"));
+    let words = lines.filter_map(|line| line.split_ascii_whitespace().next());
+    let own = words.filter(|word| {
+        let address = word.parse::<IpAddr>();
+        address.is_ok_and(|address| !address.is_loopback() && !is_of_all(address))
+    });
+    own.map(str::to_owned).collect()
+}
+
+/// `fe00::0`, `ff00::0`, `ff02::1` stand in every pod's file.
+fn is_of_all(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => address.is_multicast() || address.is_unspecified(),
+        IpAddr::V6(address) => address.segments()[0] >= 0xfe00,
+    }
 }
 
 /// `<namespace>_<pod>_<uid>`; Kubernetes allows no underscore in any of the three.

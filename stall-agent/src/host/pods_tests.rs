@@ -83,6 +83,17 @@ fn a_pod_that_comes_later_is_found_when_the_list_is_old() {
 }
 
 #[test]
+fn kubelets_hosts_file_tells_a_pods_address() {
+    let fixture = Fixture::new();
+    fixture.file(
+        &format!("var/lib/kubelet/pods/{UID}/etc-hosts"),
+        "# Kubernetes-managed hosts file.\n127.0.0.1\tlocalhost\n::1\tlocalhost\nfe00::0\tip6-localnet\n\
+         ff02::1\tip6-allnodes\n10.52.0.9\tinstance-manager-1\n\n# Entries added by HostAliases.\n10.9.9.9\tx\n",
+    );
+    assert_eq!(pod_of(&fixture).addresses, ["10.52.0.9"]);
+}
+
+#[test]
 fn who_is_in_no_pod_has_none() {
     let pod = Pods::new(Fixture::new().root()).pod(&Place::default());
     assert_eq!(pod, None);

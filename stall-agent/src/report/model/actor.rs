@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Op;
+use super::{Op, Pod, Role};
 
 /// A submitter of requests.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -51,6 +51,10 @@ pub struct Process {
     pub age_ns: u64,
     /// Wall clock when its group leader exited.
     pub exited: Option<String>,
+    /// What it is for; `null` for any other program.
+    pub role: Option<Role>,
+    /// The pod it is in.
+    pub pod: Option<Pod>,
 }
 
 /// What one actor did on one device with one operation.

@@ -38,6 +38,24 @@ pub struct Device {
     pub partitions: Vec<Partition>,
     /// Of a loop device, the file behind it.
     pub backing_file: Option<String>,
+    /// Name of the disk or partition whose filesystem holds that file.
+    pub backing_device: Option<String>,
+    /// How it is attached.
+    pub transport: Option<String>,
+    /// Name of its iSCSI target.
+    pub iscsi_target: Option<String>,
+    /// The Longhorn volume it is.
+    pub volume: Option<String>,
+    /// Name in the device mapper.
+    pub mapper_name: Option<String>,
+    /// What the device mapper made it for.
+    pub mapper_kind: Option<MapperKind>,
+    /// RAID level.
+    pub raid_level: Option<String>,
+    /// What the whole disk holds.
+    pub filesystem: Option<String>,
+    /// Label of that.
+    pub label: Option<String>,
     /// Where it stands in a stack of devices.
     pub layer: Layer,
     /// Names of devices and partitions it is made of.
@@ -46,6 +64,8 @@ pub struct Device {
     pub used_by: Vec<String>,
     /// Ids of the disks at the bottom of what it is made of; itself when it is made of none.
     pub bottom: Vec<String>,
+    /// The same, followed through the files behind loop devices too.
+    pub physical: Vec<String>,
     /// Whether it was slow for those who used it.
     pub stall: Option<Stall>,
     /// Time with discards in flight.
@@ -118,6 +138,26 @@ pub struct Partition {
     pub mounts: Vec<Mount>,
     /// Names of devices made of it.
     pub used_by: Vec<String>,
+    /// What it holds.
+    pub filesystem: Option<String>,
+    /// Label of that.
+    pub label: Option<String>,
+}
+
+/// What a device of the device mapper was made for, by the beginning of its uuid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum MapperKind {
+    /// Encryption.
+    Crypt,
+    /// LVM.
+    Lvm,
+    /// Several paths to one disk.
+    Multipath,
+    /// A partition.
+    Partition,
+    /// Anything else.
+    Other,
 }
 
 /// A mount of a filesystem.

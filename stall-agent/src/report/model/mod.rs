@@ -9,25 +9,33 @@ mod exposure;
 mod interval;
 mod latency;
 mod request;
+mod role;
 mod run;
+mod trim;
 mod verdict;
+mod vm;
 
 pub use actor::{Actor, ActorUse, Process, UseOwner};
 pub use blocked::{BlockedReason, BlockedStack, BlockedTask, LongSleep, Reason, UnfinishedSleep};
 pub use device::{
-    Counters, Device, DiscardClock, Events, InFlight, Layer, Mount, Operation, Partition, Queue,
-    Stall,
+    Counters, Device, DiscardClock, Events, InFlight, Layer, MapperKind, Mount, Operation,
+    Partition, Queue, Stall,
 };
 pub use discard::{DiscardGroup, Origin};
 pub use exposure::{Exposure, FlowExposure, LockStep, RelativeRisk, Side, Victim};
 pub use interval::{Interval, IntervalDevice, IntervalDiscards, IntervalUse};
 pub use latency::Distribution;
 pub use request::{OlderRequests, Request, Requests, UnfinishedRequest};
-pub use run::{Agent, Hook, HookState, Host, Loss, Losses, Program, Settings, Window};
+pub use role::{Pod, Role, RoleKind};
+pub use run::{
+    Agent, Hook, HookState, Host, Loss, Losses, NameGap, Program, Settings, View, Window,
+};
+pub use trim::{TrimFacts, TrimRun, TrimTarget, TrimUnit};
 pub use verdict::{
     Advice, AdviceWhen, Confidence, Culprit, Evidence, Fact, Hypothesis, Kind, Lowered, LoweredBy,
     Sleep, Standing, Unit, Verdict, Waiter,
 };
+pub use vm::{DataEngine, LayerKind, ReplicaAddress, Vm, VmDisk, VmLayer, VmReplica};
 
 pub use crate::capture::Op;
 
@@ -61,6 +69,12 @@ pub struct Report {
     pub devices: Vec<Device>,
     /// Processes that submitted requests.
     pub actors: Vec<Actor>,
+    /// Virtual machines of this host, with their disks and the latency of these, layer by layer.
+    pub vms: Vec<Vm>,
+    /// What is known of trims: schedule, runs, mounts with `discard`.
+    pub trim: TrimFacts,
+    /// Names that could not be had.
+    pub name_gaps: Vec<NameGap>,
     /// Discards by submitter, device and what they were for.
     pub discards: Vec<DiscardGroup>,
     /// Who met discards of others on a device, and what it did to them.

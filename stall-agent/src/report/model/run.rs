@@ -68,6 +68,34 @@ pub struct Host {
     pub memory_bytes: Option<u64>,
     /// Load average over 1, 5 and 15 minutes at the end of the window.
     pub load: Option<[f64; 3]>,
+    /// From where it was seen.
+    pub view: View,
+}
+
+/// From where the host was seen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct View {
+    /// Where the host's `/` was.
+    pub host_root: String,
+    /// The agent ran in the host's pid namespace.
+    pub pid_namespace_is_hosts: Option<bool>,
+    /// The agent ran in the host's mount namespace.
+    pub mount_namespace_is_hosts: Option<bool>,
+    /// `/proc` below `host_root` shows all processes of the host.
+    pub proc_is_hosts: Option<bool>,
+    /// What the report lacks because of it, in words.
+    pub costs: Vec<String>,
+}
+
+/// Names of one kind that could not be had for one reason.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct NameGap {
+    /// What has no name.
+    pub what: String,
+    /// Why.
+    pub reason: String,
+    /// How often.
+    pub count: u64,
 }
 
 /// The time observed.

@@ -1,0 +1,74 @@
+//! What is known of trims: schedule, runs, filesystems mounted with `discard`.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::RoleKind;
+
+/// What is known of trims on this host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TrimFacts {
+    /// `fstrim.timer`
+    pub timer: TrimUnit,
+    /// `fstrim.service`
+    pub service: TrimUnit,
+    /// Wall clock when the timer last elapsed, as far as files tell.
+    pub last_run: Option<String>,
+    /// `fstrim` processes that were seen.
+    pub runs: Vec<TrimRun>,
+    /// Filesystems mounted with `discard`.
+    pub online_discard: Vec<TrimTarget>,
+}
+
+/// A systemd unit, by its files.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TrimUnit {
+    /// Its file; `null` when there is none.
+    pub file: Option<String>,
+    /// Linked to `/dev/null`.
+    pub masked: bool,
+    /// Wanted by another unit.
+    pub enabled: bool,
+    /// Has processes now.
+    pub running: Option<bool>,
+    /// What it runs.
+    pub command: Option<String>,
+    /// When, as systemd.time(7) has it.
+    pub calendar: Option<String>,
+    /// Spread over.
+    pub randomized_delay: Option<String>,
+    /// Runs what was missed.
+    pub persistent: Option<String>,
+}
+
+/// A running `fstrim`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TrimRun {
+    /// Its process.
+    pub pid: u32,
+    /// Id of the actor it is.
+    pub actor: Option<u32>,
+    /// For people.
+    pub label: String,
+    /// Whose it is.
+    pub kind: RoleKind,
+    /// Where it was told to start.
+    pub offset: Option<String>,
+    /// How much it was told to trim.
+    pub length: Option<String>,
+    /// The smallest free range it was told to trim.
+    pub minimum: Option<String>,
+    /// The file that lists its filesystems.
+    pub listed_in: Option<String>,
+    /// Filesystems it was asked to trim.
+    pub targets: Vec<TrimTarget>,
+}
+
+/// A mounted filesystem.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TrimTarget {
+    /// Where it is mounted.
+    pub mount_point: String,
+    /// Id of its device.
+    pub device: Option<String>,
+}

@@ -32,12 +32,13 @@ pub fn volumes(root: &HostRoot) -> Vec<Volume> {
         .collect()
 }
 
-/// The directory of a replica, by its path on the host.
+/// The directory of a replica, by its path on the host; what is not in memory stays unknown, as its disk may be the
+/// one that hangs.
 #[must_use]
 pub fn directory(root: &HostRoot, path: &str) -> ReplicaDirectory {
-    let metadata = root.metadata_within(path).ok();
+    let metadata = root.cached_metadata_within(path).ok();
     let number = metadata.and_then(|metadata| split_number(metadata.dev()));
-    let meta = root.bytes_within(Path::new(path).join("volume.meta"), MAX_META);
+    let meta = root.cached_within(Path::new(path).join("volume.meta"), MAX_META);
     ReplicaDirectory {
         path: path.to_owned(),
         major: number.map(|(major, _)| major),

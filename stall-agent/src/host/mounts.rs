@@ -74,6 +74,17 @@ impl Mounts {
         mounts.into_iter().cloned().collect()
     }
 
+    /// Device number of the filesystem that has a file of this absolute path, by the mount points alone: the file, on
+    /// a disk that hangs perhaps, is not touched. A link in the path is not seen.
+    #[must_use]
+    pub fn device_of(&self, file: &str) -> Option<(u32, u32)> {
+        let above = |entry: &&Entry| Path::new(file).starts_with(&entry.mount.mount_point);
+        // The last of equally long ones lies on top.
+        let nearest = self.entries.iter().filter(above);
+        let nearest = nearest.max_by_key(|entry| entry.mount.mount_point.len())?;
+        Some((nearest.major, nearest.minor))
+    }
+
     /// btrfs and others that pool devices mount under an anonymous device number: their lines get
     /// that of the block device named as their source.
     fn with_pooled_devices(mut self, root: &HostRoot) -> Self {
@@ -166,6 +177,16 @@ mod tests {
 62 27 259:6 /replicas /mnt/a\\040b\\134c rw,noatime - ext4 /dev/nvme0n1p6 rw,stripe=32
 63 27 0:50 /sub /data rw - btrfs /dev/vdb1 rw,discard=async
 ";
+
+    #[test]
+    fn a_file_is_on_the_nearest_mount() {
+        let mounts = Mounts::parse(NODE);
+        let at = |file| mounts.device_of(file);
+        assert_eq!(at("/var/lib/harvester/defaultdisk/a.img"), Some((259, 6)));
+        assert_eq!(at("/var/lib/harvester/defaultdisks"), Some((7, 0)));
+        assert_eq!(at("/data/x"), Some((0, 50)));
+        assert_eq!(Mounts::default().device_of("/data/x"), None);
+    }
 
     #[test]
     fn gives_the_mounts_of_a_device_whole_filesystem_first() {

@@ -143,7 +143,7 @@ fn add(pod: &mut Pod, container: &Container) {
 fn add_annotations(pod: &mut Pod, config: &Value) {
     let annotation = |name: &str| {
         let value = config["annotations"][format!("io.kubernetes.cri.{name}")].as_str()?;
-        (!value.is_empty() && value.len() <= MAX_NAME).then(|| value.to_owned())
+        (is_name(value) || is_uid(value)).then(|| value.to_owned())
     };
     pod.namespace = pod
         .namespace

@@ -116,6 +116,22 @@ fn a_hostile_configuration_is_only_not_there() {
 }
 
 #[test]
+fn a_name_that_is_none_is_not_taken() {
+    for name in ["a\u{1b}[2J", "\",\"verdict\":{", "A B", "../x"] {
+        let mut pod = Pod::default();
+        let annotations = serde_json::json!({ "annotations": {
+            "io.kubernetes.cri.sandbox-name": name,
+            "io.kubernetes.cri.container-name": "compute",
+        }});
+        add_annotations(&mut pod, &annotations);
+        assert_eq!(
+            (pod.name, pod.container.as_deref()),
+            (None, Some("compute"))
+        );
+    }
+}
+
+#[test]
 fn a_configuration_of_a_gigabyte_is_not_read() {
     let fixture = Fixture::new();
     let path = format!("run/containerd/io.containerd.runtime.v2.task/k8s.io/{ID}/config.json");

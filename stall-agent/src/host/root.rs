@@ -2,11 +2,13 @@
 
 use std::ffi::OsStr;
 use std::fs::{File, Metadata, OpenOptions};
-use std::io::{self, Read as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::io::{self, IoSliceMut, Read as _};
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
+use rustix::fs::{Mode, OFlags, ResolveFlags};
+use rustix::io::{Errno, ReadWriteFlags};
 
 /// Entries of one directory that are looked at.
 const MAX_ENTRIES: usize = 65_536;
@@ -104,6 +106,47 @@ impl HostRoot {
             .metadata()
     }
 
+    /// The same as [`Self::bytes_within`] and without waiting for a disk: only what the kernel has in memory. For files
+    /// that may lie on a disk that hangs; whoever waits for that cannot be ended, and the agent could not exit.
+    ///
+    /// # Errors
+    ///
+    /// As the system reports them; `WouldBlock` for what is not in memory.
+    pub fn cached_within(&self, path: impl AsRef<Path>, limit: u64) -> io::Result<Vec<u8>> {
+        let file = self.open_cached(path.as_ref(), OFlags::RDONLY | OFlags::NONBLOCK)?;
+        let metadata = file.metadata()?;
+        if !metadata.is_file() {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        if metadata.len() > limit {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        let mut content = vec![0; usize::try_from(metadata.len()).unwrap_or(0)];
+        let read = read_cached(&file, &mut content)?;
+        content.truncate(read);
+        Ok(content)
+    }
+
+    /// The same as [`Self::metadata_within`] and without waiting for a disk.
+    ///
+    /// # Errors
+    ///
+    /// As the system reports them; `WouldBlock` for what is not in memory.
+    pub fn cached_metadata_within(&self, path: impl AsRef<Path>) -> io::Result<Metadata> {
+        self.open_cached(path.as_ref(), OFlags::PATH)?.metadata()
+    }
+
+    /// `RESOLVE_CACHED` (5.12) looks no name up on a disk.
+    fn open_cached(&self, path: &Path, flags: OFlags) -> io::Result<File> {
+        let root = OpenOptions::new()
+            .read(true)
+            .custom_flags(libc::O_PATH | libc::O_DIRECTORY)
+            .open(&self.0)?;
+        let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS | ResolveFlags::CACHED;
+        let flags = flags | OFlags::CLOEXEC;
+        Ok(rustix::fs::openat2(&root, path, flags, Mode::empty(), resolve)?.into())
+    }
+
     /// Opens a file; a named pipe or a terminal put in its place is not waited for.
     ///
     /// # Errors
@@ -171,6 +214,16 @@ impl HostRoot {
 
 fn lossy(name: &OsStr) -> String {
     name.to_string_lossy().into_owned()
+}
+
+/// A filesystem that cannot read so (tmpfs of older kernels, overlayfs) is read as usual.
+fn read_cached(file: &File, content: &mut [u8]) -> io::Result<usize> {
+    let mut buffer = [IoSliceMut::new(content)];
+    match rustix::io::preadv2(file, &mut buffer, 0, ReadWriteFlags::NOWAIT) {
+        Ok(read) => Ok(read),
+        Err(Errno::OPNOTSUPP) => file.read_at(content, 0),
+        Err(errno) => Err(errno.into()),
+    }
 }
 
 #[cfg(test)]

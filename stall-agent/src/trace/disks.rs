@@ -1,21 +1,30 @@
 //! What the host says of its disks: counters when the window begins and ends, facts meanwhile.
 //!
-//! Facts are read on a thread of their own, so that a slow sysfs delays nothing.
+//! Facts are read on a thread of their own, so that a slow sysfs delays nothing; at the end it is waited for a moment
+//! only.
 
 use std::collections::{BTreeMap, HashSet};
-use std::thread::{self, JoinHandle};
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
+use std::time::Duration;
 
 use crate::capture::{Disk, DiskFacts, DiskStat, InFlight};
 use crate::host::HostRoot;
 use crate::host::block_device::{self, WholeDisk};
 use crate::host::mounts::Mounts;
 
+/// Facts by name of the disk.
+type Facts = BTreeMap<String, (WholeDisk, DiskFacts)>;
+
+/// What a thread that has not read all the facts in the window still gets.
+const PATIENCE: Duration = Duration::from_millis(500);
+
 /// The host's disks as they were when the window began.
 pub(super) struct HostDisks {
     root: HostRoot,
     at_start: BTreeMap<String, Counters>,
     at_end: BTreeMap<String, Counters>,
-    facts: Option<JoinHandle<BTreeMap<String, (WholeDisk, DiskFacts)>>>,
+    facts: Option<Receiver<Facts>>,
 }
 
 /// A disk the programs saw.
@@ -54,15 +63,18 @@ impl HostDisks {
             .map(|disk| (disk.name.clone(), counters(root, &disk.name)))
             .collect();
         let own_root = root.clone();
-        let facts = thread::Builder::new()
+        let (sender, receiver) = mpsc::sync_channel(1);
+        let thread = thread::Builder::new()
             .name("disk-facts".to_owned())
-            .spawn(move || all_facts(&own_root, disks))
-            .ok();
+            .spawn(move || {
+                // Nobody waits any more when the trace is over.
+                let _ = sender.send(all_facts(&own_root, disks));
+            });
         Self {
             root: root.clone(),
             at_start,
             at_end: BTreeMap::new(),
-            facts,
+            facts: thread.ok().map(|_| receiver),
         }
     }
 
@@ -87,19 +99,16 @@ impl HostDisks {
         wanted: &HashSet<(u32, u32)>,
         complete: impl Fn(&mut Disk),
     ) -> Vec<Disk> {
-        let mut facts = self
-            .facts
-            .take()
-            .and_then(|thread| thread.join().ok())
-            .unwrap_or_default();
-        self.add_new(seen, &mut facts);
+        let read = self.facts.take();
+        let read = read.and_then(|facts| facts.recv_timeout(PATIENCE).ok());
+        let facts = read.map_or_else(Facts::new, |facts| self.with_new(seen, facts));
         let mut rows: Vec<Disk> = seen.iter().map(|disk| self.row(disk, &facts)).collect();
         rows.iter_mut().for_each(complete);
         rows.extend(related(seen, wanted, &facts));
         rows
     }
 
-    fn row(&self, seen: &Seen, facts: &BTreeMap<String, (WholeDisk, DiskFacts)>) -> Disk {
+    fn row(&self, seen: &Seen, facts: &Facts) -> Disk {
         let start = self.at_start.get(&seen.name).copied().unwrap_or_default();
         let end = self.at_end.get(&seen.name).copied().unwrap_or_default();
         Disk {
@@ -116,8 +125,8 @@ impl HostDisks {
         }
     }
 
-    /// Disks that came after the window began.
-    fn add_new(&self, seen: &[Seen], facts: &mut BTreeMap<String, (WholeDisk, DiskFacts)>) {
+    /// Disks that came after the window began as well.
+    fn with_new(&self, seen: &[Seen], mut facts: Facts) -> Facts {
         let new: Vec<WholeDisk> = seen
             .iter()
             .filter(|disk| !facts.contains_key(&disk.name))
@@ -126,10 +135,11 @@ impl HostDisks {
         if !new.is_empty() {
             facts.extend(all_facts(&self.root, new));
         }
+        facts
     }
 }
 
-fn all_facts(root: &HostRoot, disks: Vec<WholeDisk>) -> BTreeMap<String, (WholeDisk, DiskFacts)> {
+fn all_facts(root: &HostRoot, disks: Vec<WholeDisk>) -> Facts {
     let mounts = Mounts::of_host(root);
     disks
         .into_iter()
@@ -142,11 +152,7 @@ fn all_facts(root: &HostRoot, disks: Vec<WholeDisk>) -> BTreeMap<String, (WholeD
 
 /// Disks without requests of their own that a seen one is made of or lies on, or that are made of it: bio-based
 /// devices (dm, md) have none; and those that a VM or a replica uses, idle or not.
-fn related(
-    seen: &[Seen],
-    wanted: &HashSet<(u32, u32)>,
-    facts: &BTreeMap<String, (WholeDisk, DiskFacts)>,
-) -> Vec<Disk> {
+fn related(seen: &[Seen], wanted: &HashSet<(u32, u32)>, facts: &Facts) -> Vec<Disk> {
     let seen_facts = seen.iter().filter_map(|disk| facts.get(&disk.name));
     let backing = seen_facts.filter_map(|(_, facts)| facts.backing_device);
     let wanted: HashSet<_> = backing.chain(wanted.iter().copied()).collect();

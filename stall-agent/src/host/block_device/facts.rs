@@ -1,9 +1,6 @@
 //! What sysfs says of one disk.
 
-use std::os::unix::fs::MetadataExt as _;
-
 use super::contents::contents;
-use super::split_number;
 use super::transport::transport;
 use super::{
     HostRoot, WholeDisk, directory, multipath_disks, multipath_head, number_in,
@@ -21,7 +18,7 @@ const SECTOR_BYTES: u64 = 512;
 pub fn facts(root: &HostRoot, disk: &str, mounts: &Mounts) -> Option<DiskFacts> {
     let disk = super::by_name(root, disk)?;
     let mut facts = DiskFacts::default();
-    identity(root, &disk.name, &mut facts);
+    identity(root, &disk.name, mounts, &mut facts);
     limits(root, &disk.name, &mut facts);
     facts.partitions = partitions(root, &disk.name, mounts);
     facts.mounts = mounts_of(mounts, disk.number);
@@ -30,7 +27,7 @@ pub fn facts(root: &HostRoot, disk: &str, mounts: &Mounts) -> Option<DiskFacts> 
     Some(facts)
 }
 
-fn identity(root: &HostRoot, disk: &str, facts: &mut DiskFacts) {
+fn identity(root: &HostRoot, disk: &str, mounts: &Mounts, facts: &mut DiskFacts) {
     let at = directory(disk);
     let value = |name: &str| root.value(format!("{at}/{name}"));
     facts.model = value("device/model");
@@ -46,7 +43,7 @@ fn identity(root: &HostRoot, disk: &str, facts: &mut DiskFacts) {
     facts.backing_device = facts
         .backing_file
         .as_deref()
-        .and_then(|file| device_of(root, file));
+        .and_then(|file| device_of(mounts, file));
     facts.transport = transport(root, disk);
     facts.iscsi_target = iscsi::target(root, disk);
     facts.mapper_name = value("dm/name");
@@ -55,9 +52,8 @@ fn identity(root: &HostRoot, disk: &str, facts: &mut DiskFacts) {
 }
 
 /// The block device whose filesystem has the file; none for one in memory, on a network or in user space.
-fn device_of(root: &HostRoot, file: &str) -> Option<(u32, u32)> {
-    let number = split_number(root.metadata_within(file).ok()?.dev())?;
-    (number.0 != 0).then_some(number)
+fn device_of(mounts: &Mounts, file: &str) -> Option<(u32, u32)> {
+    mounts.device_of(file).filter(|number| number.0 != 0)
 }
 
 /// Page 80h of the vital product data: four bytes of header, then text.

@@ -9,7 +9,7 @@ use super::names::Names;
 use super::risk::{Cells, relative_risk};
 use super::{is_discard, is_waited_for, mean, ratio, significant};
 use crate::capture::{Capture, Use};
-use crate::report::model::{DiscardGroup, Exposure, FlowExposure, Side, Victim};
+use crate::report::model::{DiscardGroup, Exposure, FlowExposure, Origin, Side, Victim};
 
 /// Unexposed requests a flow must have for its own mean to stand for what is usual.
 const USUAL_OPS: u64 = 5;
@@ -58,9 +58,17 @@ fn may_be_victims(used: &Use) -> bool {
 
 /// Whether an actor sent discards to a device.
 fn submits(discards: &[DiscardGroup], device: &str, actor: u32) -> bool {
-    discards
-        .iter()
-        .any(|group| is_discard(group.op) && group.device == device && group.actor == actor)
+    discards.iter().any(|group| {
+        is_discard(group.op)
+            && group.device == device
+            && group.actor == actor
+            && !is_own_victim(group)
+    })
+}
+
+/// A virtual machine's process submits the discards of one guest program and the I/O of all others.
+pub(super) fn is_own_victim(group: &DiscardGroup) -> bool {
+    group.origin == Origin::Guest
 }
 
 /// Time waited for requests that ended.

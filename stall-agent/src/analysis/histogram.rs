@@ -79,7 +79,7 @@ impl Buckets {
     }
 
     /// The middle of the first bucket with at least that many thousandths of all at or below it.
-    fn quantile(&self, per_mille: u64) -> Option<u64> {
+    pub(super) fn quantile(&self, per_mille: u64) -> Option<u64> {
         let wanted = (u128::from(self.count()) * u128::from(per_mille)).div_ceil(1_000);
         let mut seen = 0u128;
         self.filled()

@@ -3,6 +3,7 @@
 //! rules are in `docs/principles.md`.
 
 mod actor;
+mod blame;
 mod blocked;
 mod device;
 mod discard;
@@ -60,6 +61,7 @@ pub fn analyze(capture: &Capture) -> model::Report {
         name_gaps: view::gaps(capture),
         discards: findings.discards,
         victims: findings.victims,
+        blame: findings.blame,
         requests: findings.requests,
         blocked: findings.blocked,
         intervals: interval::intervals(capture, &names),
@@ -78,6 +80,7 @@ struct Findings {
     actors: Vec<model::Actor>,
     discards: Vec<model::DiscardGroup>,
     victims: Vec<model::Victim>,
+    blame: Vec<model::Blame>,
     requests: model::Requests,
     blocked: Vec<model::BlockedTask>,
 }
@@ -104,6 +107,7 @@ fn findings(capture: &Capture, names: &Names<'_>) -> Findings {
         losses: loss::losses(capture),
         devices,
         actors: actor::actors(capture, names),
+        blame: blame::tables(capture, &discards, |disk| names.device(disk)),
         discards,
         victims,
         requests,

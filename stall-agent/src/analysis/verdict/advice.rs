@@ -12,15 +12,13 @@ pub(super) fn advice(
 ) -> Vec<Advice> {
     match ruling.kind {
         Kind::HostTrim => host_trim(findings, ruling, culprits),
-        Kind::OtherDiscards => other_discards(ruling, culprits),
+        Kind::OtherDiscards | Kind::GuestTrim => other_discards(ruling, culprits),
+        Kind::HeavyNeighbour => heavy_neighbour(ruling),
+        Kind::Flushes => flushes(ruling),
+        Kind::SlowDevice => slow_device(ruling),
         Kind::NoStall => no_stall(),
         Kind::Inconclusive => inconclusive(findings),
-        Kind::GuestTrim
-        | Kind::HeavyNeighbour
-        | Kind::LockHolder
-        | Kind::SlowDevice
-        | Kind::Flushes
-        | Kind::AboveTheDisk => Vec::new(),
+        Kind::LockHolder | Kind::AboveTheDisk => Vec::new(),
     }
 }
 
@@ -77,7 +75,7 @@ fn unit(culprit: &Culprit) -> Option<&str> {
         .chars()
         .all(|c| c.is_ascii_alphanumeric() || "@._-".contains(c))
         && !unit.starts_with('-');
-    (is_plain && unit.ends_with(".service") && culprit.origin == Origin::FilesystemTrim)
+    (is_plain && unit.ends_with(".service") && culprit.origin == Some(Origin::FilesystemTrim))
         .then_some(unit)
 }
 
@@ -111,7 +109,8 @@ fn is_immutable(findings: &Findings) -> bool {
 fn other_discards(ruling: &Ruling<'_>, culprits: &[Culprit]) -> Vec<Advice> {
     let origin = culprits
         .first()
-        .map_or(Origin::Unknown, |culprit| culprit.origin);
+        .and_then(|culprit| culprit.origin)
+        .unwrap_or(Origin::Unknown);
     let mut advice = Vec::new();
     advice.extend(by_origin(origin).map(|text| words(AdviceWhen::Now, text)));
     if origin_is_process(origin) {
@@ -153,6 +152,34 @@ const fn origin_is_process(origin: Origin) -> bool {
         | Origin::StorageTarget
         | Origin::Unknown => false,
     }
+}
+
+fn heavy_neighbour(ruling: &Ruling<'_>) -> Vec<Advice> {
+    let now = "have it do less: end or pause that job, or limit its cgroup (io.max of the unified hierarchy; of a VM, \
+               iotune in its definition)";
+    let for_good = "give it a disk of its own, or a limit that leaves room for the others";
+    vec![
+        words(AdviceWhen::Now, now),
+        confirm(ruling),
+        words(AdviceWhen::ForGood, for_good),
+    ]
+}
+
+fn flushes(ruling: &Ruling<'_>) -> Vec<Advice> {
+    let now =
+        "look at what those who ask for flushes commit so often: each waits for the whole device";
+    let for_good = "put logs that are synced often on a device with a protected write cache, or on one of their own";
+    vec![
+        words(AdviceWhen::Now, now),
+        confirm(ruling),
+        words(AdviceWhen::ForGood, for_good),
+    ]
+}
+
+fn slow_device(ruling: &Ruling<'_>) -> Vec<Advice> {
+    let now = "no process on this host is to blame: see the kernel's log, the device's health (smartctl -a, nvme smart-log) \
+               and what lies behind it, a controller, a network or a server";
+    vec![words(AdviceWhen::Now, now), confirm(ruling)]
 }
 
 fn no_stall() -> Vec<Advice> {

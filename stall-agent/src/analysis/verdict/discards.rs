@@ -7,12 +7,12 @@ use stall_common::actor::UNKNOWN;
 
 use super::comparison::{Outcome, compare, is_comparable, refuted};
 use super::evidence::{self, Scales};
-use super::rules;
-use crate::analysis::exposure::waited;
+use super::{rules, table};
+use crate::analysis::exposure::{is_own_victim, waited};
 use crate::analysis::stall::oldest_unfinished;
 use crate::analysis::{Findings, is_waited_for, ratio};
 use crate::report::model::{
-    Device, DiscardGroup, Exposure, Fact, Hypothesis, Kind, Origin, Standing,
+    Confidence, Device, DiscardGroup, Exposure, Fact, Hypothesis, Kind, Origin, Standing,
 };
 use crate::report::thousands;
 
@@ -27,6 +27,23 @@ pub(super) fn weigh_all(findings: &Findings) -> Vec<Hypothesis> {
         .into_iter()
         .filter_map(|(device, origin)| Some(Case::new(findings, device, origin)?.weigh()))
         .collect()
+}
+
+/// What discards of an origin are a hypothesis of.
+const fn kind(origin: Origin) -> Kind {
+    match origin {
+        Origin::FilesystemTrim => Kind::HostTrim,
+        Origin::Guest => Kind::GuestTrim,
+        Origin::OnlineDiscard
+        | Origin::Blkdiscard
+        | Origin::Mkfs
+        | Origin::OtherProgram
+        | Origin::Swap
+        | Origin::LoopDevice
+        | Origin::StackedDevice
+        | Origin::StorageTarget
+        | Origin::Unknown => Kind::OtherDiscards,
+    }
 }
 
 /// Supported before undecided before refuted; then by confidence; then by what is explained.
@@ -66,7 +83,8 @@ impl<'a> Case<'a> {
 
     fn weigh(&self) -> Hypothesis {
         let mut scales = Scales::default();
-        let outcome = self.decide(&mut scales);
+        let mut outcome = self.decide(&mut scales);
+        self.hold_against_table(&mut outcome, &mut scales);
         let compared = outcome.rule == "D4";
         let explained = self
             .device
@@ -74,11 +92,7 @@ impl<'a> Case<'a> {
             .as_ref()
             .and_then(|exposure| exposure.explained_share);
         Hypothesis {
-            kind: if self.origin == Origin::FilesystemTrim {
-                Kind::HostTrim
-            } else {
-                Kind::OtherDiscards
-            },
+            kind: kind(self.origin),
             device: Some(self.device.id.clone()),
             origin: Some(self.origin),
             actors: self
@@ -98,6 +112,27 @@ impl<'a> Case<'a> {
             rule: Some(outcome.rule.to_owned()),
             evidence_for: scales.evidence_for,
             evidence_against: scales.evidence_against,
+        }
+    }
+
+    /// Rule B1.
+    fn hold_against_table(&self, outcome: &mut Outcome, scales: &mut Scales) {
+        let mut tables = self.findings.blame.iter();
+        let ours = tables.find(|blame| blame.device == self.device.id);
+        let own_victims = self.groups.iter().filter(|group| is_own_victim(group));
+        let own_victims: Vec<u32> = own_victims.map(|group| group.actor).collect();
+        let Some(share) = table::discard_share(ours, &own_victims) else {
+            return;
+        };
+        let enough = share >= rules::LEAST_BLAMED;
+        let text = "of the time others waited in slow requests the device worked for discards";
+        let bound = Some(rules::LEAST_BLAMED);
+        scales.put(
+            enough,
+            evidence::of_share(Fact::BlamedShare, share, bound, text),
+        );
+        if !enough {
+            outcome.confidence = outcome.confidence.min(Some(Confidence::Medium));
         }
     }
 
@@ -214,7 +249,7 @@ impl<'a> Case<'a> {
         let submits = |actor| {
             self.groups
                 .iter()
-                .any(|group| group.actor == actor && actor != UNKNOWN)
+                .any(|group| group.actor == actor && actor != UNKNOWN && !is_own_victim(group))
         };
         oldest_unfinished(&self.findings.requests, |request| {
             request.device == self.device.id && is_waited_for(request.op) && !submits(request.actor)

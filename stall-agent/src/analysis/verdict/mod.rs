@@ -10,6 +10,7 @@ mod no_comparison;
 mod parties;
 pub(super) mod rules;
 mod stalls;
+mod table;
 mod words;
 
 #[cfg(test)]
@@ -23,6 +24,7 @@ use stalls::Stalls;
 pub(super) fn judge(findings: &Findings) -> Verdict {
     let stalls = Stalls::new(findings);
     let mut weighed = discards::weigh_all(findings);
+    weighed.extend(table::weigh_all(findings));
     weighed.sort_by(discards::stronger_first);
     let ruling = rule(findings, &stalls, &weighed);
     let culprits = ruling
@@ -99,12 +101,17 @@ fn rule<'a>(findings: &Findings, stalls: &Stalls, weighed: &'a [Hypothesis]) -> 
 fn hypotheses(stalls: &Stalls, weighed: &[Hypothesis]) -> Vec<Hypothesis> {
     let mut all = weighed.to_vec();
     all.push(stalls.hypothesis());
-    all.extend(NOT_WEIGHED.into_iter().map(not_weighed));
+    let is_weighed = |kind: &Kind| weighed.iter().any(|one| one.kind == *kind);
+    let others = EXPLANATIONS.into_iter().filter(|kind| !is_weighed(kind));
+    all.extend(others.map(not_weighed));
     all
 }
 
-const NOT_WEIGHED: [Kind; 6] = [
+/// Each stands in the report, weighed or not.
+const EXPLANATIONS: [Kind; 8] = [
+    Kind::HostTrim,
     Kind::GuestTrim,
+    Kind::OtherDiscards,
     Kind::HeavyNeighbour,
     Kind::Flushes,
     Kind::LockHolder,

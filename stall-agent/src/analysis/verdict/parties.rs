@@ -6,16 +6,21 @@ use std::collections::BTreeMap;
 use stall_common::actor::UNKNOWN;
 
 use super::stalls::Stalls;
+use super::table::laid_on;
 use crate::analysis::discard::{is_submitted_by, time};
-use crate::analysis::exposure::waited;
-use crate::analysis::{Findings, is_waited_for, mean};
+use crate::analysis::exposure::{is_own_victim, waited};
+use crate::analysis::{Findings, is_discard, is_waited_for, mean};
 use crate::report::model::{
-    BlockedTask, Culprit, Device, DiscardGroup, Hypothesis, Mount, Origin, Process, Reason, Sleep,
-    Victim, Waiter,
+    Actor, ActorUse, BlockedTask, Culprit, Device, DiscardGroup, Hypothesis, Kind, Mount, Op,
+    Origin, Process, Reason, Sleep, Victim, Waiter,
 };
 
-/// Submitters of the discards of a hypothesis, those with the most time at the device first.
+/// Submitters of the discards of a hypothesis, those with the most time at the device first; or those it says used the
+/// device.
 pub(super) fn culprits(findings: &Findings, cause: &Hypothesis) -> Vec<Culprit> {
+    if cause.origin.is_none() {
+        return users(findings, cause);
+    }
     let mut by_actor = BTreeMap::<u32, Vec<&DiscardGroup>>::new();
     for group in &findings.discards {
         if Some(&group.device) == cause.device.as_ref() && Some(group.origin) == cause.origin {
@@ -29,6 +34,55 @@ pub(super) fn culprits(findings: &Findings, cause: &Hypothesis) -> Vec<Culprit> 
         .collect()
 }
 
+fn users(findings: &Findings, cause: &Hypothesis) -> Vec<Culprit> {
+    let user = |id: &u32| {
+        let actor = findings.actors.iter().find(|actor| actor.id == *id)?;
+        Some(user(findings, cause, actor))
+    };
+    cause.actors.iter().filter_map(user).collect()
+}
+
+/// Of its requests that others waited for: preflushes when it is flushes that did it.
+fn user(findings: &Findings, cause: &Hypothesis, actor: &Actor) -> Culprit {
+    let counts =
+        |op: Op| (op == Op::Preflush) == (cause.kind == Kind::Flushes) && is_waited_for(op);
+    let on_it = |used: &&ActorUse| Some(&used.device) == cause.device.as_ref() && counts(used.op);
+    let uses: Vec<&ActorUse> = actor.uses.iter().filter(on_it).collect();
+    let sum = |field: fn(&ActorUse) -> u64| {
+        uses.iter()
+            .fold(0u64, |sum, used| sum.saturating_add(field(used)))
+    };
+    let tasks: Vec<&BlockedTask> = findings
+        .blocked
+        .iter()
+        .filter(|task| task.actor == Some(actor.id))
+        .collect();
+    let mut tables = findings.blame.iter();
+    let blame = tables.find(|blame| Some(&blame.device) == cause.device.as_ref());
+    let unfinished = findings.requests.unfinished.iter().filter(|request| {
+        request.actor == actor.id
+            && Some(&request.device) == cause.device.as_ref()
+            && counts(request.op)
+    });
+    let ages: Vec<u64> = unfinished.map(|request| request.age_ns).collect();
+    let ops = sum(|used| used.ops);
+    Culprit {
+        actor: Some(actor.id),
+        label: actor.label.clone(),
+        process: actor.process.clone(),
+        origin: None,
+        decided_by: None,
+        ops,
+        bytes: sum(|used| used.bytes),
+        caused_ns: blame.map(|blame| laid_on(blame, actor.id, |op| !is_discard(op))),
+        mean_device_ns: mean(sum(|used| used.device_ns), ops).filter(|ns| *ns > 0),
+        slowest_ns: uses.iter().map(|used| used.slowest_ns).max(),
+        unfinished_ops: ages.len() as u64,
+        oldest_unfinished_ns: ages.into_iter().max(),
+        sleep: sleep(&tasks),
+    }
+}
+
 /// Of the groups of one actor; the first was read from its stack, if any was.
 fn culprit(findings: &Findings, groups: &[&DiscardGroup]) -> Option<Culprit> {
     let first = groups.iter().min_by_key(|group| group.inferred)?;
@@ -39,14 +93,17 @@ fn culprit(findings: &Findings, groups: &[&DiscardGroup]) -> Option<Culprit> {
         .collect();
     let (label, process) = identity(findings, first, &tasks);
     let ops = sum(groups, |group| group.ops);
+    let mut tables = findings.blame.iter();
+    let blame = tables.find(|blame| blame.device == first.device);
     Some(Culprit {
         actor: (first.actor != UNKNOWN).then_some(first.actor),
         label,
         process,
-        origin: first.origin,
+        origin: Some(first.origin),
         decided_by: first.decided_by.clone(),
         ops,
         bytes: sum(groups, |group| group.bytes),
+        caused_ns: blame.map(|blame| laid_on(blame, first.actor, is_discard)),
         mean_device_ns: mean(sum(groups, |group| group.device_ns), ops).filter(|ns| *ns > 0),
         slowest_ns: groups.iter().filter_map(|group| group.slowest_ns).max(),
         unfinished_ops: sum(groups, |group| group.unfinished_ops),
@@ -170,8 +227,9 @@ fn on_device(findings: &Findings, device: &str) -> Vec<Waiter> {
     let rows = findings.actors.iter().filter(|actor| !trims(actor.id));
     let waiters = rows.map(|actor| waiter(findings, device, actor.id, &actor.label));
     let is_victim = |waiter: &Waiter| {
-        let submits =
-            |group: &DiscardGroup| group.device == device && Some(group.actor) == waiter.actor;
+        let submits = |group: &DiscardGroup| {
+            group.device == device && Some(group.actor) == waiter.actor && !is_own_victim(group)
+        };
         !findings.discards.iter().any(submits)
     };
     let hurt: Vec<Waiter> = waiters

@@ -73,6 +73,39 @@ pub(super) const IN_STEP: Step = Step {
 pub(super) const OUT_OF_STEP: f64 = 0.4;
 pub(super) const OUT_OF_STEP_REQUESTS: u64 = 20;
 
+/// B1, N, F, T: slow requests from which the table says something.
+pub(super) const TABLE_OPS: u64 = 20;
+/// B1: a smaller part of the slow requests' wait laid on discards lets no more than medium stand.
+pub(super) const LEAST_BLAMED: f64 = 0.10;
+/// N1: part of what all neighbours caused from which one is heavy.
+pub(super) const PART_OF_HEAVY: f64 = 0.20;
+/// N3: how many times as much as any victim each heavy one must have used the device.
+pub(super) const LARGER_USE: f64 = 1.5;
+
+/// N2, F1, T1: parts of the slow requests' wait for each level of confidence.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Share {
+    pub(super) high: f64,
+    pub(super) medium: f64,
+    pub(super) low: f64,
+}
+
+pub(super) const NEIGHBOUR: Share = Share {
+    high: 0.60,
+    medium: 0.35,
+    low: 0.20,
+};
+pub(super) const FLUSHES: Share = Share {
+    high: 0.50,
+    medium: 0.35,
+    low: 0.20,
+};
+pub(super) const DEVICE: Share = Share {
+    high: 0.70,
+    medium: 0.50,
+    low: 0.35,
+};
+
 /// D6: part of a disk's discard time that is of one origin.
 pub(super) const MAIN_ORIGIN: f64 = 0.5;
 pub(super) const ONLY_ORIGIN: f64 = 0.8;

@@ -37,19 +37,52 @@ fn blame(
     culprits: &[Culprit],
     waiters: &[Waiter],
 ) -> String {
+    let id = cause.device.as_deref().unwrap_or("?");
+    let waited = count(waiters);
+    if let Some(sentence) = by_table(cause, id, culprits, &waited) {
+        return sentence;
+    }
     let name = culprits
         .first()
         .map_or("an unknown process", |culprit| culprit.label.as_str());
-    let others = match culprits.len() {
-        0 | 1 => String::new(),
-        more => format!(" and {} more", more - 1),
-    };
-    let id = cause.device.as_deref().unwrap_or("?");
+    let others = more(culprits);
     let device = findings.devices.iter().find(|device| device.id == id);
     let origin = cause.origin.map_or("discards", of_origin);
     let effect = device.map_or_else(String::new, |device| effect(device, cause, culprits));
-    let waited = count(waiters);
     format!("{name}{others} holds up {id} with {origin}: {effect}; {waited} waited")
+}
+
+fn more(culprits: &[Culprit]) -> String {
+    match culprits.len() {
+        0 | 1 => String::new(),
+        more => format!(" and {} more", more - 1),
+    }
+}
+
+/// Of the hypotheses that the table of who delayed whom supports.
+fn by_table(cause: &Hypothesis, id: &str, culprits: &[Culprit], waited: &str) -> Option<String> {
+    let part = cause.score.map_or_else(|| "?".to_owned(), share);
+    let name = culprits.first().map_or("nobody known", |one| &one.label);
+    let others = more(culprits);
+    match cause.kind {
+        Kind::HeavyNeighbour => Some(format!(
+            "{name}{others} keeps {id} busy: {part} of the time others waited in slow requests it worked for that; {waited} waited"
+        )),
+        Kind::Flushes => Some(format!(
+            "{id} flushed its cache in {part} of the time waited in slow requests, most often asked by {name}{others}; {waited} waited"
+        )),
+        Kind::SlowDevice => Some(format!(
+            "{id} itself is slow: {part} of the time waited in slow requests, and more, is its own; {waited} waited, \
+             and no process is to blame"
+        )),
+        Kind::HostTrim
+        | Kind::GuestTrim
+        | Kind::OtherDiscards
+        | Kind::LockHolder
+        | Kind::AboveTheDisk
+        | Kind::NoStall
+        | Kind::Inconclusive => None,
+    }
 }
 
 /// The kernel's threads wait on behalf of processes; they count only when nobody else is known.
@@ -172,7 +205,7 @@ fn unexplained(findings: &Findings, stalls: &Stalls, ruling: &Ruling<'_>) -> Str
 
 fn discards_there(findings: &Findings, device: &str) -> &'static str {
     match findings.discards.iter().any(|group| group.device == device) {
-        false => "no discards were sent to it, and this version weighs nothing else",
+        false => "no discards were sent to it, and nobody else stands out",
         true => "discards were sent to it, but the evidence does not make them the cause",
     }
 }

@@ -2,6 +2,7 @@
 //! unit in the name (`_ns`, `_bytes`). Within a version fields are added, never renamed or reused.
 
 mod actor;
+mod blame;
 mod blocked;
 mod device;
 mod discard;
@@ -16,6 +17,7 @@ mod verdict;
 mod vm;
 
 pub use actor::{Actor, ActorUse, Process, UseOwner};
+pub use blame::{Blame, BlameCell, BlameRow, BlameUsual};
 pub use blocked::{BlockedReason, BlockedStack, BlockedTask, LongSleep, Reason, UnfinishedSleep};
 pub use device::{
     Counters, Device, DiscardClock, Events, InFlight, Layer, MapperKind, Mount, Operation,
@@ -79,6 +81,8 @@ pub struct Report {
     pub discards: Vec<DiscardGroup>,
     /// Who met discards of others on a device, and what it did to them.
     pub victims: Vec<Victim>,
+    /// Who delayed whom, on each device where somebody waited in slow requests.
+    pub blame: Vec<Blame>,
     /// Single requests worth showing.
     pub requests: Requests,
     /// Tasks in uninterruptible sleep (D), longest first.

@@ -21,7 +21,8 @@ pub struct Verdict {
     pub device: Option<String>,
     /// Mount points of filesystems on it, those the culprit works on first.
     pub mount_points: Vec<String>,
-    /// Who did it: those that submitted the discards, the most discard time first.
+    /// Who did it: those that submitted the discards, the most discard time first; the neighbours, those that delayed
+    /// others most first; those who asked for flushes, most often first.
     pub culprits: Vec<Culprit>,
     /// Who waited, the most waiting first.
     pub waiters: Vec<Waiter>,
@@ -84,19 +85,23 @@ pub struct Culprit {
     pub label: String,
     /// The process, when known.
     pub process: Option<Process>,
-    /// What its discards were for.
-    pub origin: Origin,
+    /// What its discards were for; `null` when it is not discards that did it.
+    pub origin: Option<Origin>,
     /// The function on the stack that decided, or what else did.
     pub decided_by: Option<String>,
-    /// Its discards on this device that ended.
+    /// Its requests on this device that ended: the discards of this origin; reads and writes of a neighbour; empty
+    /// preflushes of who asks for flushes. So for all that follows.
     pub ops: u64,
     /// Their bytes.
     pub bytes: u64,
+    /// What others waited for them in slow requests, as the table of who delayed whom says; of flushes it is in the
+    /// rows' `flush_ns`. `null` without a table of the device.
+    pub caused_ns: Option<u64>,
     /// `completed - issued` of them, on average.
     pub mean_device_ns: Option<u64>,
     /// The longest of them.
     pub slowest_ns: Option<u64>,
-    /// Its discards that had not ended.
+    /// Those that had not ended.
     pub unfinished_ops: u64,
     /// Age of the oldest of these, a lower bound.
     pub oldest_unfinished_ns: Option<u64>,
@@ -297,6 +302,14 @@ pub enum Fact {
     OriginInferred,
     /// The device that was slow is another one.
     OtherDeviceStalled,
+    /// Part of the slow requests' wait that the table of who delayed whom lays there.
+    BlamedShare,
+    /// Part of the device's work for reads and writes.
+    ServiceShare,
+    /// Part of the wait before the device had the requests.
+    QueueShare,
+    /// Processes that asked for flushes.
+    FlushCallers,
     /// Slow requests.
     SlowRequests,
     /// Requests that have not ended.

@@ -187,7 +187,7 @@ fn what_is_mostly_waited_without_a_discard_is_not_waited_for_it() {
 }
 
 #[test]
-fn who_waits_for_its_own_discards_is_no_victim_of_others() {
+fn a_machine_that_trims_itself_waits_for_its_own_trim() {
     let frames = [
         "blkdev_issue_discard",
         "blkdev_common_ioctl",
@@ -205,8 +205,8 @@ fn who_waits_for_its_own_discards_is_no_victim_of_others() {
             Part(8_000, 4, 350_000),
         );
     let report = report(builder);
-    is(&report, Kind::Inconclusive, None);
-    assert_eq!(report.verdict.stalled, Some(true));
+    is(&report, Kind::GuestTrim, Some(Confidence::High));
+    assert_eq!(report.verdict.culprits[0].label, "qemu-kvm (pid 1003)");
     assert_eq!(report.discards[0].origin, Origin::Guest);
     assert_eq!(report.verdict.waiters[0].label, "qemu-kvm (pid 1003)");
 }

@@ -74,7 +74,7 @@ fn a_plain_host_trim_is_found_and_named() {
     let culprit = &verdict.culprits[0];
     assert_eq!(
         (culprit.label.as_str(), culprit.origin),
-        ("fstrim (pid 1002)", Origin::FilesystemTrim)
+        ("fstrim (pid 1002)", Some(Origin::FilesystemTrim))
     );
     let sleep = culprit.sleep.as_ref().unwrap();
     assert_eq!(
@@ -200,7 +200,7 @@ fn discards_of_another_origin_are_called_that() {
     });
     let report = report(builder);
     is(&report, Kind::OtherDiscards, Some(Confidence::High));
-    assert_eq!(report.verdict.culprits[0].origin, Origin::Blkdiscard);
+    assert_eq!(report.verdict.culprits[0].origin, Some(Origin::Blkdiscard));
 }
 
 #[test]

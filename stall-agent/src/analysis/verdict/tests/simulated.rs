@@ -8,7 +8,7 @@ use stall_common::histogram::bucket;
 use super::*;
 use crate::analysis::analyze;
 use crate::analysis::test_capture::START;
-use crate::capture::Capture;
+use crate::capture::{Capture, EndedRequest};
 
 /// Microseconds of a window.
 const WINDOW: u64 = 60_000_000;
@@ -206,10 +206,10 @@ fn count(capture: &mut Capture, op: Op, (now, end, overlap): (u64, u64, u64)) {
     let total = end - now;
     let (slow, exposed) = (u64::from(total >= SLOW), u64::from(overlap > 0));
     let flow = capture.uses.last_mut().unwrap();
-    if total >= SLOW {
-        let times = (START + now * 1_000, START + end * 1_000);
-        capture.slow_requests.push(ended(flow.actor, op, times));
-    }
+    let times = (START + now * 1_000, START + end * 1_000);
+    // The fast ones go when services are known.
+    capture.slow_requests.push(ended(flow.actor, op, times));
+    flow.slow_total_ns += slow * total * 1_000;
     flow.ops += 1;
     flow.slow_ops += slow;
     flow.total_ns += total * 1_000;
@@ -222,6 +222,7 @@ fn count(capture: &mut Capture, op: Op, (now, end, overlap): (u64, u64, u64)) {
     let series = series.find(|series| series.op == op).unwrap();
     series.ops += 1;
     series.total.0.push((bucket(total * 1_000) as u16, 1));
+    series.device.0.push((bucket(total * 1_000) as u16, 1));
 }
 
 fn capture(dice: &mut Dice, disk: &Disk<'_>) -> Capture {
@@ -246,7 +247,22 @@ fn capture(dice: &mut Dice, disk: &Disk<'_>) -> Capture {
     };
     builder
         .with(|capture| capture.discard_requests = discards.iter().map(record).collect())
+        .with(serve)
         .capture()
+}
+
+/// Gives each request its service, and keeps the slow ones, as the kernel side does.
+fn serve(capture: &mut Capture) {
+    let slow = capture.slow_requests.iter_mut();
+    let mut all: Vec<_> = slow.chain(&mut capture.discard_requests).collect();
+    all.sort_by_key(|request| request.completed_ns);
+    let mut last_ns = 0;
+    for request in all {
+        request.service_ns = request.completed_ns - last_ns.max(request.queued_ns);
+        last_ns = request.completed_ns;
+    }
+    let is_slow = |one: &EndedRequest| one.completed_ns - one.queued_ns >= SLOW * 1_000;
+    capture.slow_requests.retain(is_slow);
 }
 
 /// Of many disks: how many had a trim accused, by confidence.

@@ -1,0 +1,118 @@
+//! Captures of real incidents on the staged disk, judged again without root: verdicts stay what they must be.
+//!
+//! Each was made by the agent on a real kernel (6.18, x86_64); names of the machine are taken out. What each must be
+//! judged to be follows from how its incident was staged, and stands in `expected.json`.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::path::PathBuf;
+
+use serde::Deserialize;
+use stall_agent::analysis::analyze;
+use stall_agent::capture::{Capture, Loss};
+use stall_agent::report::Report;
+use stall_agent::report::model::{BlameRow, Confidence, Culprit, Kind};
+
+/// What a capture must be judged to be.
+#[derive(Debug, Deserialize)]
+struct Expected {
+    kind: Kind,
+    confidence: Confidence,
+    /// Names of the programs, in order; `null` where they depend on which worker ran.
+    culprits: Option<Vec<String>>,
+}
+
+fn folder() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/captures")
+}
+
+fn expected() -> BTreeMap<String, Expected> {
+    let text =
+        fs::read(folder().join("expected.json")).expect("the table is kept with the captures");
+    serde_json::from_slice(&text).expect("the table is JSON of this form")
+}
+
+fn capture(name: &str) -> Capture {
+    let file = File::open(folder().join(format!("{name}.json"))).expect("each row has its capture");
+    Capture::read(file).expect("it was written by a version of this format")
+}
+
+fn judged(name: &str) -> Report {
+    analyze(&capture(name))
+}
+
+fn name(culprit: &Culprit) -> &str {
+    let process = culprit.process.as_ref();
+    process.map_or(culprit.label.as_str(), |process| process.comm.as_str())
+}
+
+fn sum(row: &BlameRow) -> u64 {
+    let by: u64 = row.by.iter().map(|cell| cell.waited_ns).sum();
+    row.fast_ns + row.device_ns + row.own_ns + row.unexplained_ns + by
+}
+
+#[test]
+fn verdicts_are_what_the_incidents_were() {
+    let mut wrong = Vec::new();
+    for (case, must) in expected() {
+        let verdict = judged(&case).verdict;
+        let culprits: Vec<&str> = verdict.culprits.iter().map(name).collect();
+        let same = (verdict.kind, verdict.confidence) == (must.kind, Some(must.confidence));
+        if !same
+            || must
+                .culprits
+                .as_ref()
+                .is_some_and(|names| *names != culprits)
+        {
+            wrong.push(format!("{case}: {}; must be {must:?}", verdict.sentence));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_capture_has_a_row() {
+    let table = expected();
+    for entry in fs::read_dir(folder()).expect("there is a folder") {
+        let path = entry.expect("it can be listed").path();
+        let name = path.file_stem().unwrap_or_default().to_string_lossy();
+        assert!(name == "expected" || table.contains_key(&*name), "{name}");
+    }
+    assert!(table.len() >= 20, "{}", table.len());
+}
+
+/// Of each victim: what is laid on others, on itself, on the device and on nobody is what it waited.
+#[test]
+fn every_row_of_blame_sums_to_what_was_waited() {
+    let mut rows = 0;
+    for case in expected().into_keys() {
+        for blame in judged(&case).blame {
+            for row in &blame.victims {
+                assert_eq!(sum(row), row.waited_ns, "{case}: {row:?}");
+                rows += 1;
+            }
+        }
+    }
+    assert!(rows > 20, "{rows}");
+}
+
+/// Half of the records lost, as the kernel would count it: one level less, and the same culprit.
+#[test]
+fn lost_records_lower_confidence() {
+    let mut capture = capture("trim");
+    let records = &mut capture.slow_requests;
+    let lost = records.len() as u64 / 2;
+    records.truncate(records.len() / 2);
+    capture.loss.push(Loss {
+        cause: stall_common::loss::Loss::RingFull.name().to_owned(),
+        count: lost,
+    });
+    let verdict = analyze(&capture).verdict;
+    assert_eq!(verdict.kind, Kind::HostTrim);
+    assert_eq!(
+        verdict.confidence,
+        Some(Confidence::Medium),
+        "{:?}",
+        verdict.lowered
+    );
+}

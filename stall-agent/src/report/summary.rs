@@ -70,7 +70,7 @@ fn place(report: &Report) -> String {
 }
 
 /// What tells a person most, in this order.
-const TELLING: [Fact; 8] = [
+const TELLING: [Fact; 10] = [
     Fact::RelativeRisk,
     Fact::LockStep,
     Fact::StuckDiscard,
@@ -79,6 +79,8 @@ const TELLING: [Fact; 8] = [
     Fact::ExposedSlowShare,
     Fact::ExplainedShare,
     Fact::DiscardBusyShare,
+    Fact::ServiceShare,
+    Fact::QueueShare,
 ];
 
 fn why(report: &Report) -> String {
@@ -101,7 +103,9 @@ fn why(report: &Report) -> String {
         .filter_map(told)
         .map(|evidence| evidence.text.clone())
         .collect();
-    facts.splice(facts.len().min(1)..facts.len().min(1), asleep(report));
+    if cause.origin.is_some() {
+        facts.splice(facts.len().min(1)..facts.len().min(1), asleep(report));
+    }
     whole(&facts, 2 * (WIDTH - LABEL) - 4)
 }
 

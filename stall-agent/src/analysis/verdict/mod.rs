@@ -36,7 +36,8 @@ pub(super) fn judge(findings: &Findings) -> Verdict {
         kind: ruling.kind,
         confidence: ruling.confidence,
         stalled: ruling.stalled,
-        sentence: words::sentence(findings, &stalls, &ruling, &culprits, &waiters),
+        sentence: words::sentence(findings, &stalls, &ruling, &culprits, &waiters)
+            + words::acquittal(&ruling, &weighed),
         mount_points: device.as_ref().map_or_else(Vec::new, |id| {
             parties::mount_points(findings, id, &culprits)
         }),

@@ -178,6 +178,10 @@ pub(super) fn waiters(
     stalls: &Stalls,
     cause: Option<&Hypothesis>,
 ) -> Vec<Waiter> {
+    let heavy: &[u32] = match cause {
+        Some(cause) if cause.kind == Kind::HeavyNeighbour => &cause.actors,
+        _ => &[],
+    };
     let devices: Vec<&String> = match cause {
         Some(cause) => cause.device.iter().collect(),
         None => stalls.devices.iter().collect(),
@@ -185,9 +189,12 @@ pub(super) fn waiters(
     let mut waiters: Vec<Waiter> = devices
         .into_iter()
         .flat_map(|device| on_device(findings, device))
+        .filter(|waiter| waiter.actor.is_none_or(|actor| !heavy.contains(&actor)))
         .collect();
     let known = |task: &&BlockedTask| {
-        task.actor.is_some() && waiters.iter().any(|waiter| waiter.actor == task.actor)
+        task.actor.is_some_and(|actor| {
+            heavy.contains(&actor) || waiters.iter().any(|waiter| waiter.actor == Some(actor))
+        })
     };
     let tasks = stalls.tasks.iter().map(|row| &findings.blocked[*row]);
     let others: Vec<Waiter> = tasks.filter(|task| !known(task)).map(long_in_d).collect();

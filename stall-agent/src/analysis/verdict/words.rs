@@ -3,7 +3,7 @@
 use super::stalls::Stalls;
 use super::{Ruling, confidence};
 use crate::analysis::Findings;
-use crate::report::model::{Culprit, Device, Exposure, Hypothesis, Kind, Origin, Waiter};
+use crate::report::model::{Culprit, Device, Exposure, Hypothesis, Kind, Origin, Standing, Waiter};
 use crate::report::{duration, share, thousands};
 
 pub(super) fn sentence(
@@ -28,6 +28,23 @@ pub(super) fn sentence(
             | Kind::Flushes
             | Kind::AboveTheDisk,
         ) => unexplained(findings, stalls, ruling),
+    }
+}
+
+/// Said when something else is the cause: whoever reads it suspects the trim.
+pub(super) fn acquittal(ruling: &Ruling<'_>, weighed: &[Hypothesis]) -> &'static str {
+    let Some(cause) = ruling.cause.filter(|cause| cause.origin.is_none()) else {
+        return "";
+    };
+    let is_acquitted = |one: &Hypothesis| {
+        one.kind == Kind::HostTrim
+            && one.standing == Standing::Refuted
+            && one.device == cause.device
+    };
+    if weighed.iter().any(is_acquitted) {
+        "; the filesystem trim there did not do it"
+    } else {
+        ""
     }
 }
 

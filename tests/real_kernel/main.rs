@@ -21,6 +21,7 @@ mod names;
 mod ops;
 mod owner;
 mod queue;
+mod scenario;
 mod service;
 mod stacking;
 mod submitter;
@@ -67,5 +68,8 @@ fn trials() -> Vec<Trial> {
         let trials = tests.iter().map(|test| test.trial(topic));
         trials.collect::<Vec<_>>()
     };
-    TOPICS.iter().flat_map(tests).collect()
+    let mut trials: Vec<Trial> = TOPICS.iter().flat_map(tests).collect();
+    let scenarios = scenario::TESTS.iter().copied().flatten();
+    trials.extend(scenarios.map(|test| test.only_if(scenario::WANTED).trial("scenario")));
+    trials
 }

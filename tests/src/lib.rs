@@ -11,6 +11,7 @@ pub mod fio;
 pub mod incident;
 pub mod interrupt;
 pub mod intervals;
+pub mod mix;
 pub mod scratch;
 pub mod slow_disk;
 pub mod spawned;

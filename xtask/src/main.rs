@@ -6,6 +6,7 @@
 mod bench;
 mod build;
 mod demo;
+mod mixes;
 mod process;
 mod setup;
 mod test;
@@ -49,6 +50,12 @@ enum Chore {
     Test,
     /// Trace this machine for some seconds and print what that cost
     Bench,
+    /// Play random mixes on staged disks, and say how often the agent accuses a trim
+    Mixes {
+        /// What the program is given, such as --count 200 --seed 1 --jobs 4
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
     /// Check the rules that neither rustfmt nor clippy holds
     Tidy,
     /// Stage a real incident on a disk of its own, trace it, and leave stall.json
@@ -74,6 +81,7 @@ fn run(chore: Chore) -> Result<ExitCode> {
         Chore::Run { arguments } => build::run_agent(&workspace, &arguments)?,
         Chore::Test => return Ok(test::run(&workspace)),
         Chore::Bench => bench::run(&workspace)?,
+        Chore::Mixes { arguments } => mixes::run(&workspace, &arguments)?,
         Chore::Tidy => tidy::run(&workspace)?,
         Chore::Demo { .. } => demo::run(&workspace, &typed_after_the_chore())?,
     }

@@ -30,6 +30,8 @@ pub(crate) fn notes_are_wanted() -> bool {
 pub(crate) struct Test {
     name: &'static str,
     needs: &'static [Need],
+    /// Names the variable of the environment without which it is skipped.
+    wanted_by: Option<&'static str>,
     run: fn() -> Result<()>,
 }
 
@@ -39,6 +41,7 @@ impl Test {
         Self {
             name,
             needs: &[],
+            wanted_by: None,
             run,
         }
     }
@@ -46,6 +49,14 @@ impl Test {
     /// One that is skipped where something is missing.
     pub(crate) const fn needs(self, needs: &'static [Need]) -> Self {
         Self { needs, ..self }
+    }
+
+    /// One that takes long, and is played on request.
+    pub(crate) const fn only_if(self, variable: &'static str) -> Self {
+        Self {
+            wanted_by: Some(variable),
+            ..self
+        }
     }
 
     /// What libtest-mimic runs.
@@ -57,6 +68,10 @@ impl Test {
     fn complete(&self, name: &str) -> Result<Completion, Failed> {
         if let Some(reason) = super::skip::lacking(self.needs) {
             return Ok(Completion::ignored_with(reason));
+        }
+        let unwanted = |variable: &&str| std::env::var_os(variable).is_none();
+        if let Some(variable) = self.wanted_by.filter(unwanted) {
+            return Ok(Completion::ignored_with(format!("{variable} is not set")));
         }
         let begin = Instant::now();
         let result = self.attempts();
@@ -76,7 +91,9 @@ impl Test {
         for _ in 1..ATTEMPTS {
             take_blind();
             match (self.run)() {
-                Err(error) if take_blind() => note!("again, events were missed: {error:#}"),
+                Err(error) if take_blind() && !error.is::<Skip>() => {
+                    note!("again, events were missed: {error:#}");
+                }
                 result => return result,
             }
         }

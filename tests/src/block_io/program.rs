@@ -7,6 +7,7 @@ use std::ffi::CString;
 use std::io::BufRead as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
@@ -27,7 +28,9 @@ direct-io [OPTIONS] PATH STEP...
   --for MS      do the steps again and again for so long
   --wait        wait for a line on stdin before the first step
   --processes N do the steps in N processes, one after the other (no log)
-STEP is read|write|discard|zero:OFFSET:LENGTH[:COUNT[:STRIDE]], sync[:COUNT] or sleep:MS";
+  -name TEXT    nothing: for a command line that looks like an emulator's
+STEP is read|write|discard|zero:OFFSET:LENGTH[:COUNT[:STRIDE]], sync[:COUNT] or sleep:MS;
+steps after a `--beside` are done by another thread at the same time";
 
 /// What a `direct-io` is to do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -40,6 +43,8 @@ pub struct Program {
     pub processes: u32,
     pub path: PathBuf,
     pub steps: Vec<String>,
+    /// Steps of a second thread.
+    pub beside: Vec<String>,
 }
 
 impl Program {
@@ -59,11 +64,14 @@ impl Program {
                 "--for" => program.repeat = Duration::from_millis(value()?.parse()?),
                 "--wait" => program.wait = true,
                 "--processes" => program.processes = value()?.parse()?,
+                "-name" => drop(value()?),
                 "--help" => return Ok(None),
                 option if option.starts_with('-') => bail!("`{option}` is not understood"),
                 path => {
                     program.path = path.into();
-                    program.steps = words.by_ref().cloned().collect();
+                    let steps = words.by_ref().cloned();
+                    program.steps = steps.take_while(|word| word != "--beside").collect();
+                    program.beside = words.by_ref().cloned().collect();
                 }
             }
         }
@@ -72,7 +80,13 @@ impl Program {
 
     /// A command that runs this in a process of its own.
     pub fn command(&self) -> Result<Command> {
-        let mut command = Command::new(program_beside("direct-io")?);
+        self.command_of(&program_beside("direct-io")?, &[])
+    }
+
+    /// The same with a copy of the program, under whatever name it has, and more words before all.
+    pub fn command_of(&self, program: &Path, first: &[&str]) -> Result<Command> {
+        let mut command = Command::new(program);
+        command.args(first);
         if let Some(name) = &self.name {
             command.args(["--name", name]);
         }
@@ -89,16 +103,15 @@ impl Program {
             .args(["--for", &self.repeat.as_millis().to_string()])
             .arg(&self.path)
             .args(&self.steps);
+        if !self.beside.is_empty() {
+            command.arg("--beside").args(&self.beside);
+        }
         Ok(command)
     }
 
     /// Does it in this process.
     pub fn run(&self) -> Result<()> {
-        let steps: Vec<Step> = self
-            .steps
-            .iter()
-            .map(|s| s.parse())
-            .collect::<Result<_>>()?;
+        let (steps, beside) = (parsed(&self.steps)?, parsed(&self.beside)?);
         let mut direct = Direct::open(&self.path)?;
         if let Some(name) = &self.name {
             take_name(name)?;
@@ -116,11 +129,27 @@ impl Program {
         if self.processes > 0 {
             return Ok(());
         }
-        let log = self.repeat(&steps, &mut direct)?;
+        let log = self.side_by_side(&steps, &beside, &mut direct)?;
         match &self.log {
             Some(path) => std::fs::write(path, log.to_text()).context("writing the log"),
             None => Ok(()),
         }
+    }
+
+    /// The account of the first; the second is done as long.
+    fn side_by_side(&self, first: &[Step], second: &[Step], direct: &mut Direct) -> Result<OpLog> {
+        if second.is_empty() {
+            return self.repeat(first, direct);
+        }
+        let mut another = Direct::open(&self.path)?;
+        thread::scope(|scope| {
+            let beside = scope.spawn(|| self.repeat(second, &mut another));
+            let log = self.repeat(first, direct);
+            match beside.join() {
+                Ok(done) => done.and(log),
+                Err(_) => bail!("the other thread panicked"),
+            }
+        })
     }
 
     fn repeat(&self, steps: &[Step], direct: &mut Direct) -> Result<OpLog> {
@@ -136,6 +165,10 @@ impl Program {
             }
         }
     }
+}
+
+fn parsed(steps: &[String]) -> Result<Vec<Step>> {
+    steps.iter().map(|step| step.parse()).collect()
 }
 
 /// Runs something in a child, and waits for its end.
@@ -179,6 +212,12 @@ mod tests {
         assert_eq!(program.name.as_deref(), Some("db"));
         assert_eq!(program.repeat, Duration::from_millis(50));
         assert_eq!(program.steps, ["read:0:512", "sync"]);
+        let words = ["-name", "guest=a", "/dev/x", "sync", "--beside", "sleep:1"];
+        let program = parse(&words).unwrap().unwrap();
+        assert_eq!(
+            (program.steps, program.beside),
+            (vec!["sync".into()], vec!["sleep:1".into()])
+        );
         assert_eq!(parse(&["--help"]).unwrap(), None);
         assert_eq!(parse(&[]).unwrap(), None);
         assert!(parse(&["--fast", "/dev/x"]).is_err());

@@ -31,8 +31,11 @@ use crate::slow_disk::{Delay, FILE_NAME, LockMode, Op};
 use crate::spawned::program_beside;
 
 /// What makes queue settings independent of who used the loop device before.
-const QUEUE_DEFAULTS: [(&str, &str); 10] = [
+const QUEUE_DEFAULTS: [(&str, &str); 11] = [
     ("scheduler", "none"),
+    // The driver's tags keep a depth set once after a change of scheduler has put the number back, and only
+    // another number changes them.
+    ("nr_requests", "127"),
     ("nr_requests", "128"),
     ("max_sectors_kb", "512"),
     ("read_ahead_kb", "128"),

@@ -82,6 +82,9 @@ pub(super) const PART_OF_HEAVY: f64 = 0.20;
 /// N3: how many times as much as any victim each heavy one must have used the device.
 pub(super) const LARGER_USE: f64 = 1.5;
 
+/// T2: requests on a device at a time, on average, from which nobody sees what one takes by itself.
+pub(super) const CROWDED: f64 = 4.0;
+
 /// N2, F1, T1: parts of the slow requests' wait for each level of confidence.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Share {

@@ -224,10 +224,32 @@ impl Table<'_> {
             |share| {
                 let text = "at least of the time each waited in slow requests is the device's own";
                 put_share(&mut scales, share, rules::DEVICE, text);
-                rules::DEVICE.decide("T1", share, count(&rows))
+                let mut outcome = rules::DEVICE.decide("T1", share, count(&rows));
+                if self.is_crowded(&mut scales) {
+                    outcome.confidence = outcome.confidence.min(Some(Confidence::Low));
+                }
+                outcome
             },
         );
         self.hypothesis(Kind::SlowDevice, Vec::new(), least, &outcome, scales)
+    }
+
+    /// Rule T2. Where many always wait, what an operation takes by itself was not seen.
+    fn is_crowded(&self, scales: &mut Scales) -> bool {
+        let uses = self.findings.actors.iter().flat_map(|actor| &actor.uses);
+        let total = uses
+            .filter(|used| used.device == self.blame.device && is_waited_for(used.op))
+            .fold(0u64, |sum, used| sum.saturating_add(used.total_ns));
+        let Some(mean) = ratio(total, self.findings.window.length_ns) else {
+            return false;
+        };
+        let crowded = mean > rules::CROWDED;
+        let text = "one request in flight or queued, on average";
+        scales.put(
+            !crowded,
+            evidence::of_ratio(Fact::RequestsThere, mean, rules::CROWDED, text),
+        );
+        crowded
     }
 
     fn hypothesis(

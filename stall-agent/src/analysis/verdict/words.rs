@@ -81,9 +81,10 @@ fn by_table(cause: &Hypothesis, id: &str, culprits: &[Culprit], waited: &str) ->
     let part = cause.score.map_or_else(|| "?".to_owned(), share);
     let name = culprits.first().map_or("nobody known", |one| &one.label);
     let others = more(culprits);
+    let verb = if culprits.len() > 1 { "keep" } else { "keeps" };
     match cause.kind {
         Kind::HeavyNeighbour => Some(format!(
-            "{name}{others} keeps {id} busy: {part} of the time others waited in slow requests it worked for that; {waited} waited"
+            "{name}{others} {verb} {id} busy: {part} of the time others waited in slow requests it worked for that; {waited} waited"
         )),
         Kind::Flushes => Some(format!(
             "{id} flushed its cache in {part} of the time waited in slow requests, most often asked by {name}{others}; {waited} waited"

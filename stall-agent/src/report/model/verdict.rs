@@ -308,6 +308,8 @@ pub enum Fact {
     ServiceShare,
     /// Part of the wait before the device had the requests.
     QueueShare,
+    /// Requests in flight or queued on the device, on average.
+    RequestsThere,
     /// Processes that asked for flushes.
     FlushCallers,
     /// Slow requests.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::names::{Names, actor_label};
+use super::names::{Names, actor_label, nobody};
 use super::ratio;
 use crate::capture::{self, Capture, Owner, Use};
 use crate::report::model::{Actor, ActorUse, UseOwner};
@@ -40,14 +40,11 @@ fn actor(names: &Names<'_>, actor: &capture::Actor, mut uses: Vec<ActorUse>) -> 
 
 /// Rows of actors that the capture does not list: the two without a process, or one whose record was lost.
 fn unlisted(uses: HashMap<u32, Vec<ActorUse>>) -> impl Iterator<Item = Actor> {
-    uses.into_iter().map(|(id, uses)| {
-        let nobody = capture::Actor { id, process: None };
-        Actor {
-            id,
-            label: actor_label(&nobody),
-            process: None,
-            uses,
-        }
+    uses.into_iter().map(|(id, uses)| Actor {
+        id,
+        label: nobody(id),
+        process: None,
+        uses,
     })
 }
 

@@ -85,6 +85,13 @@ struct Findings {
     blocked: Vec<model::BlockedTask>,
 }
 
+impl Findings {
+    /// Who delayed whom on a device, where that is known.
+    fn blame_on(&self, device: &str) -> Option<&model::Blame> {
+        self.blame.iter().find(|blame| blame.device == device)
+    }
+}
+
 fn findings(capture: &Capture, names: &Names<'_>) -> Findings {
     let blocked = blocked::tasks(capture, names);
     let mut discards = discard::groups(capture, names);

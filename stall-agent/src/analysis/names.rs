@@ -136,7 +136,7 @@ pub(super) fn actor_label(actor: &Actor) -> String {
     }
 }
 
-fn nobody(actor: u32) -> String {
+pub(super) fn nobody(actor: u32) -> String {
     match actor {
         UNKNOWN => "unknown submitter".to_owned(),
         FLUSH_MACHINERY => "the block layer's flushes".to_owned(),

@@ -6,16 +6,16 @@ use std::io::{self, IoSliceMut, Read as _};
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use rustix::io::{Errno, ReadWriteFlags};
 
 /// Entries of one directory that are looked at.
 const MAX_ENTRIES: usize = 65_536;
-const READ: OFlag = OFlag::O_RDONLY
-    .union(OFlag::O_NONBLOCK)
-    .union(OFlag::O_NOCTTY)
-    .union(OFlag::O_CLOEXEC);
+const READ: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
+/// Links are resolved as the host does, and lead nowhere outside of its root.
+const WITHIN: ResolveFlags = ResolveFlags::IN_ROOT.union(ResolveFlags::NO_MAGICLINKS);
+/// No name is looked up on a disk (`RESOLVE_CACHED`, 5.12).
+const IN_MEMORY: ResolveFlags = WITHIN.union(ResolveFlags::CACHED);
 /// Longest value read from a file of sysfs.
 const MAX_VALUE: u64 = 4096;
 
@@ -66,14 +66,8 @@ impl HostRoot {
     ///
     /// As the system reports them; `InvalidInput` for what is no regular file, `FileTooLarge` for a longer one.
     pub fn bytes_within(&self, path: impl AsRef<Path>, limit: u64) -> io::Result<Vec<u8>> {
-        let file = self.open_within(path.as_ref(), READ)?;
-        let metadata = file.metadata()?;
-        if !metadata.is_file() {
-            return Err(io::ErrorKind::InvalidInput.into());
-        }
-        if metadata.len() > limit {
-            return Err(io::ErrorKind::FileTooLarge.into());
-        }
+        let file = self.open_resolved(path.as_ref(), READ, WITHIN)?;
+        regular_length(&file, limit)?;
         let mut content = Vec::new();
         file.take(limit).read_to_end(&mut content)?;
         Ok(content)
@@ -86,14 +80,13 @@ impl HostRoot {
         Some(String::from_utf8_lossy(&content).into_owned())
     }
 
-    fn open_within(&self, path: &Path, flags: OFlag) -> io::Result<File> {
+    fn open_resolved(&self, path: &Path, flags: OFlags, resolve: ResolveFlags) -> io::Result<File> {
         let root = OpenOptions::new()
             .read(true)
             .custom_flags(libc::O_PATH | libc::O_DIRECTORY)
             .open(&self.0)?;
-        let resolve = ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS;
-        let how = OpenHow::new().flags(flags).resolve(resolve);
-        Ok(openat2(&root, path, how)?.into())
+        let flags = flags | OFlags::CLOEXEC;
+        Ok(rustix::fs::openat2(&root, path, flags, Mode::empty(), resolve)?.into())
     }
 
     /// Metadata of what a path of the host leads to, links resolved as the host does; opens no device and no pipe.
@@ -102,7 +95,7 @@ impl HostRoot {
     ///
     /// As the system reports them.
     pub fn metadata_within(&self, path: impl AsRef<Path>) -> io::Result<Metadata> {
-        self.open_within(path.as_ref(), OFlag::O_PATH | OFlag::O_CLOEXEC)?
+        self.open_resolved(path.as_ref(), OFlags::PATH, WITHIN)?
             .metadata()
     }
 
@@ -113,15 +106,9 @@ impl HostRoot {
     ///
     /// As the system reports them; `WouldBlock` for what is not in memory.
     pub fn cached_within(&self, path: impl AsRef<Path>, limit: u64) -> io::Result<Vec<u8>> {
-        let file = self.open_cached(path.as_ref(), OFlags::RDONLY | OFlags::NONBLOCK)?;
-        let metadata = file.metadata()?;
-        if !metadata.is_file() {
-            return Err(io::ErrorKind::InvalidInput.into());
-        }
-        if metadata.len() > limit {
-            return Err(io::ErrorKind::FileTooLarge.into());
-        }
-        let mut content = vec![0; usize::try_from(metadata.len()).unwrap_or(0)];
+        let file = self.open_resolved(path.as_ref(), READ, IN_MEMORY)?;
+        let length = regular_length(&file, limit)?;
+        let mut content = vec![0; usize::try_from(length).unwrap_or(0)];
         let read = read_cached(&file, &mut content)?;
         content.truncate(read);
         Ok(content)
@@ -133,18 +120,8 @@ impl HostRoot {
     ///
     /// As the system reports them; `WouldBlock` for what is not in memory.
     pub fn cached_metadata_within(&self, path: impl AsRef<Path>) -> io::Result<Metadata> {
-        self.open_cached(path.as_ref(), OFlags::PATH)?.metadata()
-    }
-
-    /// `RESOLVE_CACHED` (5.12) looks no name up on a disk.
-    fn open_cached(&self, path: &Path, flags: OFlags) -> io::Result<File> {
-        let root = OpenOptions::new()
-            .read(true)
-            .custom_flags(libc::O_PATH | libc::O_DIRECTORY)
-            .open(&self.0)?;
-        let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS | ResolveFlags::CACHED;
-        let flags = flags | OFlags::CLOEXEC;
-        Ok(rustix::fs::openat2(&root, path, flags, Mode::empty(), resolve)?.into())
+        self.open_resolved(path.as_ref(), OFlags::PATH, IN_MEMORY)?
+            .metadata()
     }
 
     /// Opens a file; a named pipe or a terminal put in its place is not waited for.
@@ -214,6 +191,18 @@ impl HostRoot {
 
 fn lossy(name: &OsStr) -> String {
     name.to_string_lossy().into_owned()
+}
+
+/// The length of a regular file that is not longer than that.
+fn regular_length(file: &File, limit: u64) -> io::Result<u64> {
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    if metadata.len() > limit {
+        return Err(io::ErrorKind::FileTooLarge.into());
+    }
+    Ok(metadata.len())
 }
 
 /// A filesystem that cannot read so (tmpfs of older kernels, overlayfs) is read as usual.

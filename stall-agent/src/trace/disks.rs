@@ -4,10 +4,9 @@
 //! only.
 
 use std::collections::{BTreeMap, HashSet};
-use std::sync::mpsc::{self, Receiver};
-use std::thread;
 use std::time::Duration;
 
+use super::aside::Aside;
 use crate::capture::{Disk, DiskFacts, DiskStat, InFlight};
 use crate::host::HostRoot;
 use crate::host::block_device::{self, WholeDisk};
@@ -24,7 +23,7 @@ pub(super) struct HostDisks {
     root: HostRoot,
     at_start: BTreeMap<String, Counters>,
     at_end: BTreeMap<String, Counters>,
-    facts: Option<Receiver<Facts>>,
+    facts: Option<Aside<Facts>>,
 }
 
 /// A disk the programs saw.
@@ -63,18 +62,12 @@ impl HostDisks {
             .map(|disk| (disk.name.clone(), counters(root, &disk.name)))
             .collect();
         let own_root = root.clone();
-        let (sender, receiver) = mpsc::sync_channel(1);
-        let thread = thread::Builder::new()
-            .name("disk-facts".to_owned())
-            .spawn(move || {
-                // Nobody waits any more when the trace is over.
-                let _ = sender.send(all_facts(&own_root, disks));
-            });
+        let facts = Aside::begin("disk-facts", move || all_facts(&own_root, disks));
         Self {
             root: root.clone(),
             at_start,
             at_end: BTreeMap::new(),
-            facts: thread.ok().map(|_| receiver),
+            facts: Some(facts),
         }
     }
 
@@ -100,7 +93,7 @@ impl HostDisks {
         complete: impl Fn(&mut Disk),
     ) -> Vec<Disk> {
         let read = self.facts.take();
-        let read = read.and_then(|facts| facts.recv_timeout(PATIENCE).ok());
+        let read = read.and_then(|facts| facts.end(PATIENCE));
         let facts = read.map_or_else(Facts::new, |facts| self.with_new(seen, facts));
         let mut rows: Vec<Disk> = seen.iter().map(|disk| self.row(disk, &facts)).collect();
         rows.iter_mut().for_each(complete);

@@ -1,14 +1,13 @@
 //! The look at what else is on the host, on a thread of its own: a `/proc` or a `/var/log` that hangs delays nothing.
 
 use std::collections::HashSet;
-use std::sync::mpsc::{self, Receiver};
-use std::thread;
 use std::time::Duration;
 
+use super::aside::Aside;
 use crate::capture::{Inventory, NameGap};
 use crate::host::{HostRoot, inventory};
 
-/// Waited for at the end, both looks together.
+/// Each look is waited for at the end.
 const PATIENCE: Duration = Duration::from_millis(300);
 
 /// The looks of one run: when its window begins, and when it has ended.
@@ -21,14 +20,14 @@ impl Looks {
     /// Begins the first.
     pub(super) fn begin(root: &HostRoot) -> Self {
         Self {
-            first: Look::begin(root),
+            first: look(root),
             last: None,
         }
     }
 
     /// Begins the last.
     pub(super) fn look_again(&mut self, root: &HostRoot) {
-        self.last = Some(Look::begin(root));
+        self.last = Some(look(root));
     }
 
     /// What they saw, with the names that nobody could tell.
@@ -39,32 +38,20 @@ impl Looks {
     }
 }
 
-/// A look under way.
-struct Look(Option<Receiver<Inventory>>);
+type Look = Aside<Inventory>;
 
-impl Look {
-    /// Begins to look.
-    fn begin(root: &HostRoot) -> Self {
-        let (sender, receiver) = mpsc::sync_channel(1);
-        let root = root.clone();
-        let thread = thread::Builder::new()
-            .name("inventory".to_owned())
-            .spawn(move || {
-                // Nobody waits any more when the trace is over.
-                let _ = sender.send(inventory::look(&root));
-            });
-        Self(thread.ok().map(|_| receiver))
-    }
-
-    fn end(self) -> Option<Inventory> {
-        self.0?.recv_timeout(PATIENCE).ok()
-    }
+fn look(root: &HostRoot) -> Look {
+    let root = root.clone();
+    Aside::begin("inventory", move || inventory::look(&root))
 }
 
 /// What both looks saw: disks are hot-plugged and VMs come while a trace runs. What the window began with stays
 /// known when it has gone meanwhile.
 fn both(first: Look, last: Option<Look>) -> Inventory {
-    let (last, first) = (last.and_then(Look::end), first.end());
+    let (last, first) = (
+        last.and_then(|look| look.end(PATIENCE)),
+        first.end(PATIENCE),
+    );
     let mut inventory = match (first, last) {
         (Some(first), Some(last)) => merge(first, last),
         (Some(one), None) | (None, Some(one)) => one,

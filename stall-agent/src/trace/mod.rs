@@ -3,6 +3,7 @@
 //! Whatever ends the window early (SIGINT, SIGTERM, SIGHUP, an error while reading), what was
 //! collected until then becomes the capture.
 
+mod aside;
 mod disks;
 mod finish;
 mod inventory;

@@ -8,16 +8,16 @@ mod services;
 mod tests;
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::histogram::Buckets;
 use super::is_waited_for;
-use super::names::actor_label;
-use crate::capture::{self, Capture, EndedRequest, Op, Use};
+use super::names::{actor_label, nobody};
+use crate::capture::{Capture, EndedRequest, Op, Use};
 use crate::report::model::{Blame, BlameCell, BlameRow, BlameUsual, DiscardGroup, Origin};
 use background::Background;
 use flow::Parts;
-use services::Services;
+use services::{Group, Services, group};
 
 /// Of all time at the device of an operation, this part at least it takes by itself: the first percentile.
 const USUAL_PER_MILLE: u64 = 10;
@@ -30,8 +30,7 @@ pub(super) fn tables(
 ) -> Vec<Blame> {
     let disks = capture.disks.iter().filter_map(|disk| disk.index);
     disks
-        .filter(|disk| has_services(capture, *disk))
-        .filter_map(|disk| Table::new(capture, disk).blame(discards, device(disk)))
+        .filter_map(|disk| Table::new(capture, disk)?.blame(discards, device(disk)))
         .collect()
 }
 
@@ -40,24 +39,25 @@ struct Table<'a> {
     capture: &'a Capture,
     disk: u16,
     /// In order of completion.
-    recorded: Vec<&'a EndedRequest>,
+    slow: HashMap<Group, Vec<&'a EndedRequest>>,
     services: Services,
     background: Background,
     usual: BTreeMap<Op, u64>,
 }
 
 impl<'a> Table<'a> {
-    fn new(capture: &'a Capture, disk: u16) -> Self {
+    /// `None` without a service.
+    fn new(capture: &'a Capture, disk: u16) -> Option<Self> {
         let recorded = recorded(capture, disk);
         let services = Services::new(recorded.iter().copied());
-        Self {
+        (!services.is_empty()).then(|| Self {
             capture,
             disk,
-            services,
+            slow: slow(&recorded, capture.settings.slow_ns),
             background: Background::new(capture, disk, &recorded),
+            services,
             usual: usual(capture, disk),
-            recorded,
-        }
+        })
     }
 
     fn blame(&self, discards: &[DiscardGroup], device: String) -> Option<Blame> {
@@ -118,12 +118,8 @@ impl<'a> Table<'a> {
     fn parts(&self, flow: &Use) -> Parts {
         let mut parts = Parts::default();
         let usual_ns = self.usual.get(&flow.op).copied().unwrap_or(0);
-        let is_slow = |request: &&&EndedRequest| {
-            (request.actor, request.op) == (flow.actor, flow.op)
-                && request.completed_ns.saturating_sub(request.queued_ns)
-                    >= self.capture.settings.slow_ns
-        };
-        for request in self.recorded.iter().filter(is_slow) {
+        let recorded = self.slow.get(&(flow.actor, flow.op));
+        for request in recorded.into_iter().flatten() {
             parts.add(request, usual_ns, &self.services, &self.background);
         }
         // Captures of older versions do not have the sum.
@@ -136,11 +132,9 @@ impl<'a> Table<'a> {
     }
 
     fn label(&self, actor: u32) -> String {
-        let nobody = capture::Actor {
-            id: actor,
-            process: None,
-        };
-        actor_label(self.capture.actor(actor).unwrap_or(&nobody))
+        self.capture
+            .actor(actor)
+            .map_or_else(|| nobody(actor), actor_label)
     }
 
     fn shown_usual(&self) -> Vec<BlameUsual> {
@@ -150,10 +144,13 @@ impl<'a> Table<'a> {
     }
 }
 
-fn has_services(capture: &Capture, disk: u16) -> bool {
-    recorded(capture, disk)
-        .iter()
-        .any(|request| request.service_ns > 0)
+fn slow<'a>(recorded: &[&'a EndedRequest], slow_ns: u64) -> HashMap<Group, Vec<&'a EndedRequest>> {
+    let mut slow: HashMap<Group, Vec<&EndedRequest>> = HashMap::new();
+    let is_slow = |one: &EndedRequest| one.completed_ns.saturating_sub(one.queued_ns) >= slow_ns;
+    for request in recorded.iter().copied().filter(|one| is_slow(one)) {
+        slow.entry(group(request)).or_default().push(request);
+    }
+    slow
 }
 
 fn recorded(capture: &Capture, disk: u16) -> Vec<&EndedRequest> {

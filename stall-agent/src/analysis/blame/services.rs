@@ -45,6 +45,10 @@ impl Services {
         Self(services)
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Those that have a part in a span of time.
     pub(super) fn within(&self, start_ns: u64, end_ns: u64) -> impl Iterator<Item = &Service> {
         let first = self.0.partition_point(|service| service.end_ns <= start_ns);
@@ -54,7 +58,7 @@ impl Services {
     }
 }
 
-fn group(request: &EndedRequest) -> Group {
+pub(super) const fn group(request: &EndedRequest) -> Group {
     (request.actor, request.op)
 }
 

@@ -117,8 +117,7 @@ impl<'a> Case<'a> {
 
     /// Rule B1.
     fn hold_against_table(&self, outcome: &mut Outcome, scales: &mut Scales) {
-        let mut tables = self.findings.blame.iter();
-        let ours = tables.find(|blame| blame.device == self.device.id);
+        let ours = self.findings.blame_on(&self.device.id);
         let own_victims = self.groups.iter().filter(|group| is_own_victim(group));
         let own_victims: Vec<u32> = own_victims.map(|group| group.actor).collect();
         let Some(share) = table::discard_share(ours, &own_victims) else {

@@ -57,8 +57,8 @@ fn user(findings: &Findings, cause: &Hypothesis, actor: &Actor) -> Culprit {
         .iter()
         .filter(|task| task.actor == Some(actor.id))
         .collect();
-    let mut tables = findings.blame.iter();
-    let blame = tables.find(|blame| Some(&blame.device) == cause.device.as_ref());
+    let blame = cause.device.as_deref();
+    let blame = blame.and_then(|device| findings.blame_on(device));
     let unfinished = findings.requests.unfinished.iter().filter(|request| {
         request.actor == actor.id
             && Some(&request.device) == cause.device.as_ref()
@@ -93,8 +93,7 @@ fn culprit(findings: &Findings, groups: &[&DiscardGroup]) -> Option<Culprit> {
         .collect();
     let (label, process) = identity(findings, first, &tasks);
     let ops = sum(groups, |group| group.ops);
-    let mut tables = findings.blame.iter();
-    let blame = tables.find(|blame| blame.device == first.device);
+    let blame = findings.blame_on(&first.device);
     Some(Culprit {
         actor: (first.actor != UNKNOWN).then_some(first.actor),
         label,

@@ -8,9 +8,9 @@ use super::comparison::{Outcome, refuted, supported, undecided};
 use super::evidence::{self, Scales};
 use super::not_weighed;
 use super::rules::{self, Share};
-use crate::analysis::{Findings, is_waited_for, ratio};
+use crate::analysis::{Findings, is_discard, is_waited_for, ratio};
 use crate::report::model::{
-    Blame, BlameCell, BlameRow, Confidence, Device, Fact, Hypothesis, Kind, Op, Standing,
+    ActorUse, Blame, BlameCell, BlameRow, Confidence, Device, Fact, Hypothesis, Kind, Op, Standing,
 };
 use crate::report::thousands;
 
@@ -22,7 +22,7 @@ pub(super) fn weigh_all(findings: &Findings) -> Vec<Hypothesis> {
         .iter()
         .filter(stalled)
         .filter_map(|device| {
-            let blame = findings.blame.iter().find(|one| one.device == device.id)?;
+            let blame = findings.blame_on(&device.id)?;
             let table = Table { findings, blame };
             (!table.known().is_empty()).then_some(table)
         });
@@ -80,7 +80,8 @@ impl Table<'_> {
     fn neighbour(&self) -> Hypothesis {
         let mut scales = Scales::default();
         let heavy = self.heavy();
-        let (victims, neighbours) = self.without(&heavy);
+        let mut victims = self.known();
+        victims.retain(|row| !heavy.contains(&row.actor));
         let share = of_rows(&victims, |row| {
             laid(row, |cell| heavy.contains(&cell.actor) && is_use(cell.op))
         });
@@ -89,10 +90,10 @@ impl Table<'_> {
             Some(share) => {
                 let text = "of the time others waited in slow requests the device worked for it";
                 let ours = self.service(|actor| heavy.contains(&actor));
-                let most = neighbours
+                let each = victims
                     .iter()
-                    .map(|one| self.service(|a| a == *one))
-                    .max();
+                    .map(|row| self.service(|one| one == row.actor));
+                let most = each.max();
                 let larger = is_larger(ours, most.unwrap_or(0), heavy.len());
                 put_share(&mut scales, share, rules::NEIGHBOUR, text);
                 self.tell_service(&mut scales, &heavy, larger);
@@ -125,19 +126,19 @@ impl Table<'_> {
         heavy.into_iter().map(|(actor, _)| actor).collect()
     }
 
-    /// Rows of all but these; and who these are.
-    fn without(&self, heavy: &[u32]) -> (Vec<&BlameRow>, Vec<u32>) {
-        let mut rows = self.known();
-        rows.retain(|row| !heavy.contains(&row.actor));
-        let actors = rows.iter().map(|row| row.actor).collect();
-        (rows, actors)
+    /// A sum over what some actors did on the device with some operations.
+    fn used(&self, is_counted: impl Fn(u32, Op) -> bool, field: fn(&ActorUse) -> u64) -> u64 {
+        let actors = self.findings.actors.iter();
+        let uses = actors.flat_map(|actor| actor.uses.iter().map(|used| (actor.id, used)));
+        uses.filter(|(id, used)| used.device == self.blame.device && is_counted(*id, used.op))
+            .fold(0, |sum, (_, used)| sum.saturating_add(field(used)))
     }
 
     fn service(&self, is_counted: impl Fn(u32) -> bool) -> u64 {
-        let actors = self.findings.actors.iter().filter(|one| is_counted(one.id));
-        let uses = actors.flat_map(|actor| &actor.uses);
-        uses.filter(|used| used.device == self.blame.device && is_use(used.op))
-            .fold(0, |sum, used| sum.saturating_add(used.service_ns))
+        self.used(
+            |actor, op| is_counted(actor) && is_use(op),
+            |used| used.service_ns,
+        )
     }
 
     fn tell_service(&self, scales: &mut Scales, heavy: &[u32], larger: bool) {
@@ -154,16 +155,9 @@ impl Table<'_> {
     /// Whether they waited before the device had their requests, or for the device.
     fn tell_queue(&self, scales: &mut Scales, victims: &[&BlameRow]) {
         let is_victim = |actor: u32| victims.iter().any(|row| row.actor == actor);
-        let actors = self.findings.actors.iter().filter(|one| is_victim(one.id));
-        let uses = actors.flat_map(|actor| &actor.uses);
-        let (queue, total) = uses
-            .filter(|used| used.device == self.blame.device && is_waited_for(used.op))
-            .fold((0u64, 0u64), |(queue, total), used| {
-                (
-                    queue.saturating_add(used.queue_ns),
-                    total.saturating_add(used.total_ns),
-                )
-            });
+        let waits = |actor, op| is_victim(actor) && is_waited_for(op);
+        let queue = self.used(waits, |used| used.queue_ns);
+        let total = self.used(waits, |used| used.total_ns);
         if let Some(share) = ratio(queue, total) {
             let text = "of the time others waited was before the device had their requests";
             scales.put(
@@ -236,10 +230,7 @@ impl Table<'_> {
 
     /// Rule T2. Where many always wait, what an operation takes by itself was not seen.
     fn is_crowded(&self, scales: &mut Scales) -> bool {
-        let uses = self.findings.actors.iter().flat_map(|actor| &actor.uses);
-        let total = uses
-            .filter(|used| used.device == self.blame.device && is_waited_for(used.op))
-            .fold(0u64, |sum, used| sum.saturating_add(used.total_ns));
+        let total = self.used(|_, op| is_waited_for(op), |used| used.total_ns);
         let Some(mean) = ratio(total, self.findings.window.length_ns) else {
             return false;
         };
@@ -323,8 +314,4 @@ fn count(rows: &[&BlameRow]) -> u64 {
 /// What a neighbour does with the device itself.
 const fn is_use(op: Op) -> bool {
     matches!(op, Op::Read | Op::Write | Op::WriteZeroes | Op::Other)
-}
-
-const fn is_discard(op: Op) -> bool {
-    matches!(op, Op::Discard | Op::SecureErase)
 }

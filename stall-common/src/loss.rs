@@ -51,6 +51,9 @@ losses! {
     UnmatchedCompletion = "unmatched_completions",
     /// A request begun again whose completion was not seen
     MissedCompletion = "missed_completions",
+    /// A request that ended with fewer bytes left than its completions had left over: one of them
+    /// was not seen. Its bytes count
+    MissedPartial = "missed_partial_completions",
     /// A sleep begun again whose wake-up was not seen
     MissedWakeup = "missed_wakeups",
     /// An end before its start

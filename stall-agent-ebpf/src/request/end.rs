@@ -18,7 +18,7 @@ pub(super) fn completed(request: Request, failed: bool, bytes: u32) {
     let Some(slot) = slot::active(request).or_else(|| older(request)) else {
         return;
     };
-    slot.done_bytes += u64::from(bytes);
+    slot.done_bytes = done_before(slot, left) + u64::from(bytes);
     if failed {
         // SAFETY: a field of an element of an array map.
         disk::count(slot.disk, slot.op, |events| unsafe {
@@ -42,6 +42,19 @@ pub(super) fn completed(request: Request, failed: bool, bytes: u32) {
         return;
     }
     end(slot, now);
+}
+
+/// Bytes done when `left` are left of the request. The kernel takes off what a completion completed,
+/// so that one that was not seen shows at the next. Bios merged into a request that was not seen
+/// being issued can only hide that, never pretend it.
+#[inline(always)]
+fn done_before(slot: &Slot, left: u32) -> u64 {
+    let done = u64::from(slot.bytes.saturating_sub(left));
+    if slot.done_bytes >= done {
+        return slot.done_bytes;
+    }
+    loss::count(Loss::MissedPartial);
+    done
 }
 
 /// A request that was never seen, with the kernel's own stamp of its start.

@@ -78,8 +78,9 @@ fn touches(name: &str) -> Touches {
             | Cause::StacksFull
             | Cause::StackWalk
             | Cause::MissedWakeup => Touches::Sleeps,
-            // Slow requests beyond the budget are counted all the same, only not shown one by one.
-            Cause::RecordBudget => Touches::Nothing,
+            // Slow requests beyond the budget are counted all the same, only not shown one by one;
+            // and of a request whose part was not seen to complete, all bytes count.
+            Cause::RecordBudget | Cause::MissedPartial => Touches::Nothing,
         },
     )
 }

@@ -142,7 +142,11 @@ impl Trace {
 
     /// Whether the end of a request or of a sleep was kept from it.
     pub(crate) fn missed_events(&self) -> bool {
-        let causes = ["missed_completions", "missed_wakeups"];
+        let causes = [
+            "missed_completions",
+            "missed_partial_completions",
+            "missed_wakeups",
+        ];
         causes.iter().any(|cause| self.lost(cause).unwrap_or(0) > 0)
     }
 

@@ -51,8 +51,8 @@ losses! {
     UnmatchedCompletion = "unmatched_completions",
     /// A request begun again whose completion was not seen
     MissedCompletion = "missed_completions",
-    /// A request that ended with fewer bytes left than its completions had left over: one of them
-    /// was not seen. Its bytes count
+    /// A completion of a request of which less was left than its completions so far had left over:
+    /// one before was not seen. Its bytes count
     MissedPartial = "missed_partial_completions",
     /// A sleep begun again whose wake-up was not seen
     MissedWakeup = "missed_wakeups",

@@ -1,7 +1,7 @@
 //! Builds the BPF programs and names the build.
 //!
 //! In: `.toolchain/bpf`, written by `cargo xtask setup`. Out: `$OUT_DIR/stall-agent-ebpf`, the BPF
-//! object to embed, and `STALL_AGENT_VERSION`, the package version with the commit it is built from.
+//! object to embed without its DWARF, and `STALL_AGENT_VERSION`, the package version with the commit it is built from.
 //! What the outer cargo sets for its own compiler is kept away from the compiler of the BPF side.
 
 use std::collections::HashMap;
@@ -14,6 +14,9 @@ type Result<T> = std::result::Result<T, String>;
 
 const PACKAGE: &str = "stall-agent-ebpf";
 const TARGET: &str = "bpfel-unknown-none";
+
+/// The commit of sources that were copied without their history.
+const COMMIT: &str = "STALL_AGENT_COMMIT";
 
 /// Set by cargo, clippy or rustup for the host's compiler; wrong for the other one.
 const LEAKS: [&str; 11] = [
@@ -62,7 +65,7 @@ fn run() -> Result<()> {
     let toolchain = Toolchain::read(&workspace.join(".toolchain/bpf"))?;
     let target_dir = target_dir(&out);
     build(&workspace, &toolchain, &target_dir)?;
-    copy(
+    embed(
         &target_dir.join(TARGET).join("release").join(PACKAGE),
         &out.join(PACKAGE),
     )
@@ -143,7 +146,8 @@ fn build(workspace: &Path, toolchain: &Toolchain, target_dir: &Path) -> Result<(
     command
         .args(["--package", PACKAGE, "--target", TARGET])
         .arg("--target-dir")
-        .arg(target_dir);
+        .arg(target_dir)
+        .args(["--config", &remapped(workspace)]);
     if toolchain.build_std {
         command.arg("-Zbuild-std=core");
     }
@@ -159,6 +163,21 @@ fn build(workspace: &Path, toolchain: &Toolchain, target_dir: &Path) -> Result<(
     Ok(())
 }
 
+/// Names where the sources are alike on every machine, as BTF and DWARF keep these names. The workspace
+/// is `.`, so that the linker still finds the lines of source that the verifier shows.
+fn remapped(workspace: &Path) -> String {
+    let home = env::var_os("HOME").map(|home| Path::new(&home).join(".cargo"));
+    let cargo = env::var_os("CARGO_HOME").map(PathBuf::from).or(home);
+    let cargo = cargo.unwrap_or_else(|| "/nonexistent".into());
+    let flags = [(workspace, "."), (&cargo, "/cargo")].map(|(from, to)| {
+        format!(
+            "{:?}",
+            format!("--remap-path-prefix={}={to}", from.display())
+        )
+    });
+    format!("target.{TARGET}.rustflags=[{}]", flags.join(","))
+}
+
 fn set_environment(command: &mut Command, toolchain: &Toolchain) {
     for name in LEAKS {
         command.env_remove(name);
@@ -171,18 +190,42 @@ fn set_environment(command: &mut Command, toolchain: &Toolchain) {
         .env("CARGO_TARGET_BPFEL_UNKNOWN_NONE_LINKER", &toolchain.linker);
 }
 
-fn copy(object: &Path, to: &Path) -> Result<()> {
-    fs::copy(object, to).map_err(|error| format!("{}: {error}", object.display()))?;
-    Ok(())
+/// Leaves out the DWARF, nine tenths of the object: the kernel reads BTF, and nobody looks at the rest.
+fn embed(object: &Path, to: &Path) -> Result<()> {
+    let failed = |error: &dyn std::fmt::Display| format!("{}: {error}", object.display());
+    let bytes = fs::read(object).map_err(|error| failed(&error))?;
+    let bytes = without_dwarf(&bytes).map_err(|error| failed(&error))?;
+    fs::write(to, bytes).map_err(|error| format!("{}: {error}", to.display()))
 }
 
-/// `0.1.0 (6b58c41-dirty)`; `unknown` in place of the commit outside git.
+fn without_dwarf(bytes: &[u8]) -> object::build::Result<Vec<u8>> {
+    let mut builder = object::build::elf::Builder::read(bytes)?;
+    for section in &mut builder.sections {
+        let name = section.name.as_slice();
+        section.delete = name.starts_with(b".debug") || name.starts_with(b".rel.debug");
+    }
+    builder.delete_orphans();
+    // LLVM keeps the sections' names with those of the symbols, this crate does not.
+    let names = builder.sections.add();
+    names.name = b".shstrtab".as_slice().into();
+    names.sh_type = object::elf::SHT_STRTAB;
+    names.sh_addralign = 1;
+    names.data = object::build::elf::SectionData::SectionString;
+    let mut out = Vec::new();
+    builder.write(&mut out)?;
+    Ok(out)
+}
+
+/// `0.1.0 (6b58c41-dirty)`; outside git what `STALL_AGENT_COMMIT` says, or `unknown`.
 fn name_the_build(workspace: &Path) -> Result<()> {
+    println!("cargo::rerun-if-env-changed={COMMIT}");
     for path in ["HEAD", "logs/HEAD"] {
         watch_git_file(workspace, path);
     }
     let package = variable("CARGO_PKG_VERSION")?;
-    let commit = commit(workspace).unwrap_or_else(|| "unknown".to_owned());
+    let told = env::var(COMMIT).ok().filter(|commit| !commit.is_empty());
+    let commit = told.or_else(|| commit(workspace));
+    let commit = commit.unwrap_or_else(|| "unknown".to_owned());
     println!("cargo::rustc-env=STALL_AGENT_VERSION={package} ({commit})");
     Ok(())
 }

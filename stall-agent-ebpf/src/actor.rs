@@ -9,7 +9,7 @@ use stall_common::loss::Loss;
 use stall_common::record::{Kind, Process};
 
 use crate::kernel::Task;
-use crate::{counter, loss, record};
+use crate::{counter, exposure, loss, record};
 
 #[map]
 static ACTORS: HashMap<u32, Actor> = HashMap::with_max_entries(4096, 0);
@@ -63,8 +63,12 @@ pub(crate) fn row(actor: u32, disk: u16, op: u8) -> Option<*mut Use> {
 
 #[inline(never)]
 fn new_row(key: UseKey) -> Option<*mut Use> {
+    let used = Use {
+        sides: exposure::next(),
+        ..Use::default()
+    };
     // BPF_ANY would set back what another CPU just counted; that it exists already is no error.
-    let _exists = USES.insert(key, Use::default(), BPF_NOEXIST.into());
+    let _exists = USES.insert(key, used, BPF_NOEXIST.into());
     let row = USES.get_ptr_mut(key);
     if row.is_none() {
         loss::count(Loss::UsesFull);

@@ -37,7 +37,7 @@ fn d_tasks(ctx: *mut Context) -> i32 {
     let task = unsafe { Task::new(task) };
     let state = task.state();
     // A task that set its state and still runs is not asleep yet.
-    if !is_d(state) || task.on_cpu() != 0 {
+    if !is_d(state) || task.is_on_cpu() {
         return 0;
     }
     let Some(to) = D_TASK.get_ptr_mut(0) else {

@@ -18,6 +18,7 @@ mod counter;
 mod d_tasks;
 mod discard;
 mod disk;
+mod exposure;
 mod kernel;
 mod ktime;
 mod loss;

@@ -40,10 +40,13 @@ impl Answer {
     /// 0, or what a trace would end with.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
-        prereq::obstacle(&self.capabilities).map_or(0, |obstacle| obstacle.exit_code)
+        let obstacle = prereq::obstacle(&self.capabilities);
+        obstacle
+            .and_then(|obstacle| obstacle.exit_code)
+            .unwrap_or(0)
     }
 
-    /// For people: a verdict, then a line each, advice below what is missing.
+    /// For people: a verdict, then a line each with its rule, advice below what is missing.
     #[must_use]
     pub fn text(&self) -> String {
         let mut text = self.headline();
@@ -73,8 +76,17 @@ fn line(text: &mut String, capability: &Capability, width: usize) {
         State::Unknown => "unknown",
     };
     let found = sanitize(&capability.found);
+    let rule = match capability.exit_code {
+        _ if capability.state == State::Missing => String::new(),
+        Some(code) => format!("; required (exit code {code})"),
+        None => format!("; without it: {}", capability.without),
+    };
     // Writing to a string cannot fail.
-    let _ = writeln!(text, "  {:width$}  {state:7}  {found}", capability.name);
+    let _ = writeln!(
+        text,
+        "  {:width$}  {state:7}  {found}{rule}",
+        capability.name
+    );
     if capability.state != State::Missing {
         return;
     }
@@ -103,9 +115,9 @@ mod tests {
         assert_eq!(answer.exit_code(), 3);
         let text = answer.text();
         assert!(text.starts_with("This host cannot be traced"));
-        assert!(text.contains("  permission      missing  neither root"));
+        assert!(text.contains("  permission                      missing  neither root"));
         assert!(text.contains("without: everything; run it as root"));
-        assert!(text.contains("lockdown        unknown"));
+        assert!(text.contains("lockdown                        unknown"));
     }
 
     #[test]

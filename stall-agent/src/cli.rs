@@ -19,12 +19,14 @@ use crate::failure;
     after_help = "Run it with --help for examples and exit codes.",
     max_term_width = 100,
     arg_required_else_help = false,
-    subcommand_required = true,
     disable_help_subcommand = true
 )]
 pub struct Cli {
     #[command(subcommand)]
-    pub command: Command,
+    pub command: Option<Command>,
+    /// Say what a field, a value or a rule means, as the command explain does
+    #[arg(long, value_name = "TERM", exclusive = true)]
+    pub explain: Option<String>,
     /// Say more on stderr, the kernel side's own messages included
     #[arg(short, long, global = true, conflicts_with = "quiet")]
     pub verbose: bool,
@@ -39,14 +41,30 @@ pub enum Command {
     Trace(Trace),
     /// Report on a saved capture again; needs no root
     Analyze(Analyze),
-    /// Print the JSON Schema of the report
-    Schema,
+    /// Show a report to a person; needs no root
+    Report(Show),
+    /// Compare two saved captures, before and after something was stopped; needs no root
+    Compare(Compare),
+    /// Print the JSON Schema of the report, or of a comparison
+    Schema {
+        /// Of which document
+        #[arg(value_enum, default_value_t = Schema::Report)]
+        document: Schema,
+    },
     /// Say whether this host can be traced, and what would be missing
     Check(Check),
     /// Print the completions for a shell
     Completions {
         /// Whose completions
         shell: clap_complete::Shell,
+    },
+    /// Print the manual page, for man -l
+    Man,
+    /// Say what a field, a value or a rule of the documents means
+    Explain {
+        /// A name (exposed_slow_ops), a path (devices[].queue.depth), a type, a rule (D4) or a word (wait ratio)
+        #[arg(required = true)]
+        term: Vec<String>,
     },
 }
 
@@ -67,6 +85,9 @@ pub struct Trace {
     pub slow: Option<String>,
     #[command(flatten)]
     pub report: Report,
+    /// As JSON for programs, as text for people, or as one HTML file for a browser
+    #[arg(long, value_enum, default_value_t = ReportFormat::Json)]
+    pub format: ReportFormat,
     /// Save all that was observed to this file, too, for `analyze`
     #[arg(long, value_name = "FILE")]
     pub capture: Option<PathBuf>,
@@ -80,6 +101,37 @@ pub struct Analyze {
     pub capture: PathBuf,
     #[command(flatten)]
     pub report: Report,
+    /// As JSON for programs, as text for people, or as one HTML file for a browser
+    #[arg(long, value_enum, default_value_t = ReportFormat::Json)]
+    pub format: ReportFormat,
+}
+
+#[derive(Debug, Args)]
+pub struct Show {
+    /// A report, or a capture, which is judged first; - is stdin
+    pub file: PathBuf,
+    /// Write it to this file, whole or not at all; - is stdout
+    #[arg(short, long, value_name = "FILE", default_value = "-")]
+    pub output: PathBuf,
+    /// As text for a terminal, as one HTML file for a browser, or as JSON
+    #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
+    pub format: ReportFormat,
+    /// The same as --format html: pictures over time, in one file that needs no network
+    #[arg(long, conflicts_with = "format")]
+    pub html: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Compare {
+    /// File saved by trace --capture while the cause was there; - is stdin
+    pub before: PathBuf,
+    /// The same after it was stopped; - is stdin
+    pub after: PathBuf,
+    #[command(flatten)]
+    pub report: Report,
+    /// As JSON for programs, or as text for people
+    #[arg(long, value_enum, default_value_t = Format::Json)]
+    pub format: Format,
 }
 
 #[derive(Debug, Args)]
@@ -117,11 +169,26 @@ pub enum Format {
     Json,
 }
 
+/// Formats of a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ReportFormat {
+    Text,
+    Json,
+    Html,
+}
+
+/// Documents with a schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Schema {
+    Report,
+    Comparison,
+}
+
 fn after_help() -> String {
     format!("{EXAMPLES}\nExit codes:\n{}", failure::table())
 }
 
-const EXAMPLES: &str = "\
+pub(crate) const EXAMPLES: &str = "\
 Examples:
   A minute of everything, the report in a file:
       stall-agent trace --duration 60s --output /run/stall.json
@@ -132,6 +199,14 @@ Examples:
   Save what was observed, and judge it elsewhere:
       stall-agent trace --duration 60s --capture /run/stall.capture > /run/stall.json
       stall-agent analyze stall.capture --pretty
+  Read a report:
+      stall-agent report /run/stall.json | less
+  The same with pictures, for a browser or a mail:
+      stall-agent report /run/stall.json --html > stall.html
+  Stop what is suspected, trace again, and compare:
+      stall-agent compare before.capture after.capture --format text
+  What does a field mean?
+      stall-agent explain relative_risk
   Can this host be traced?
       stall-agent check
 Keep the files off the disk that is slow: /run is in memory.
@@ -151,10 +226,22 @@ mod tests {
     #[test]
     fn a_duration_may_look_like_an_option() {
         let cli = Cli::try_parse_from(["stall-agent", "trace", "--duration", "-5s"]).unwrap();
-        let Command::Trace(trace) = cli.command else {
+        let Some(Command::Trace(trace)) = cli.command else {
             panic!("{cli:?}");
         };
         assert_eq!(trace.duration.as_deref(), Some("-5s"));
+    }
+
+    #[test]
+    fn two_captures_are_compared_as_json_unless_asked_otherwise() {
+        let cli = Cli::try_parse_from(["stall-agent", "compare", "before", "-", "--exit-code"]);
+        let Some(Command::Compare(compare)) = cli.unwrap().command else {
+            panic!("not a comparison");
+        };
+        assert_eq!(compare.format, Format::Json);
+        assert_eq!(compare.after, PathBuf::from("-"));
+        assert!(compare.report.exit_code);
+        assert!(Cli::try_parse_from(["stall-agent", "compare", "before"]).is_err());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::cli;
+use crate::cli::{self, ReportFormat};
 use crate::failure::Failure;
 use crate::host::HostRoot;
 use crate::host::block_device::{self, WholeDisk};
@@ -45,6 +45,7 @@ pub struct Trace {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
     pub output: Destination,
+    pub format: ReportFormat,
     /// Indented JSON.
     pub pretty: bool,
     /// The exit code tells the verdict.
@@ -65,7 +66,7 @@ impl Trace {
         let slow = typed.slow.map_or(Ok(DEFAULT_SLOW), |text| {
             time("--slow", &text, MIN_SLOW, HOUR)
         })?;
-        let report = Report::from(typed.report);
+        let report = Report::new(typed.report, typed.format);
         check_capture(typed.capture.as_deref(), &report.output)?;
         Ok(Self {
             duration,
@@ -96,10 +97,12 @@ impl Trace {
     }
 }
 
-impl From<cli::Report> for Report {
-    fn from(typed: cli::Report) -> Self {
+impl Report {
+    #[must_use]
+    pub fn new(typed: cli::Report, format: ReportFormat) -> Self {
         Self {
             output: Destination::new(typed.output),
+            format,
             pretty: typed.pretty,
             exit_code: typed.exit_code,
         }
@@ -201,7 +204,7 @@ mod tests {
         let all = ["stall-agent", "trace"].iter().chain(arguments);
         let cli = cli::Cli::try_parse_from(all).unwrap();
         let verbosity = verbosity(&cli);
-        let cli::Command::Trace(typed) = cli.command else {
+        let Some(cli::Command::Trace(typed)) = cli.command else {
             panic!("not a trace");
         };
         Trace::new(typed, verbosity)

@@ -6,6 +6,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::capture::ReadError;
+use crate::comparison::OutcomeKind;
 use crate::host::block_device::ResolveError;
 use crate::kernel::support::SupportError;
 use crate::output::reason;
@@ -57,6 +58,16 @@ pub enum Failure {
         "the kernel refused the program {program} ({reason}): run again with -v, and report it with the kernel's version"
     )]
     LoadRefused { program: String, reason: String },
+    /// The capture is complete, and judging it panicked.
+    #[error(
+        "judging what was observed failed for a fault of this program; as for the capture, {0}: report the fault, and analyze it with another version"
+    )]
+    Unjudged(String),
+    /// Something panicked that nothing is left of.
+    #[error(
+        "it failed for a fault of its own, which is said above: report it, and try with other options"
+    )]
+    Internal,
     #[error("{0}")]
     Other(String),
 }
@@ -65,7 +76,8 @@ impl Failure {
     #[must_use]
     pub const fn exit_code(&self) -> u8 {
         match self {
-            Self::Other(_) => code::OTHER,
+            Self::Other(_) | Self::Internal => code::OTHER,
+            Self::Unjudged(_) => code::UNJUDGED,
             Self::Usage(_) => code::USAGE,
             Self::NotPermitted(_) => code::NOT_PERMITTED,
             Self::NoBtf | Self::BtfUnusable(_) => code::NO_BTF,
@@ -133,6 +145,16 @@ pub const fn verdict_code(verdict: Verdict) -> u8 {
     }
 }
 
+/// What `--exit-code` makes of a comparison.
+#[must_use]
+pub const fn outcome_code(outcome: OutcomeKind) -> u8 {
+    match outcome {
+        OutcomeKind::Confirmed => code::OK,
+        OutcomeKind::NotConfirmed => code::NOT_CONFIRMED,
+        OutcomeKind::NotComparable => code::INCONCLUSIVE,
+    }
+}
+
 /// The codes by name.
 pub mod code {
     pub const OK: u8 = 0;
@@ -148,18 +170,23 @@ pub mod code {
     pub const CAUSE_FOUND: u8 = 10;
     pub const NO_CAUSE: u8 = 11;
     pub const INCONCLUSIVE: u8 = 12;
+    pub const NOT_CONFIRMED: u8 = 13;
     pub const OUTPUT_LOST: u8 = 20;
     pub const LOAD_REFUSED: u8 = 21;
+    pub const UNJUDGED: u8 = 22;
 }
 
 /// All codes, each with what it means.
 pub const EXIT_CODES: &[(u8, &str)] = &[
-    (code::OK, "done; with --exit-code: no stall"),
+    (
+        code::OK,
+        "done; with --exit-code: no stall, or the cause is confirmed",
+    ),
     (code::OTHER, "failed for another reason, which is said"),
     (code::USAGE, "the command line makes no sense"),
     (
         code::NOT_PERMITTED,
-        "not permitted: neither root nor the capabilities",
+        "not permitted: neither root nor the capabilities, or set-uid",
     ),
     (code::NO_BTF, "the kernel has no BTF"),
     (
@@ -186,10 +213,18 @@ pub const EXIT_CODES: &[(u8, &str)] = &[
         "with --exit-code: the evidence does not suffice",
     ),
     (
+        code::NOT_CONFIRMED,
+        "with --exit-code: compared, and the cause is not confirmed",
+    ),
+    (
         code::OUTPUT_LOST,
         "the result was made and could not be written where asked",
     ),
     (code::LOAD_REFUSED, "the kernel refused a BPF program"),
+    (
+        code::UNJUDGED,
+        "the program failed at judging; what was observed is kept, and it says where",
+    ),
 ];
 
 /// The table as text, one code a line.
@@ -242,5 +277,8 @@ mod tests {
         assert_eq!(verdict_code(Verdict::HostTrim), 10);
         assert_eq!(verdict_code(Verdict::SlowDevice), 11);
         assert_eq!(verdict_code(Verdict::Inconclusive), 12);
+        assert_eq!(outcome_code(OutcomeKind::Confirmed), 0);
+        assert_eq!(outcome_code(OutcomeKind::NotComparable), 12);
+        assert_eq!(outcome_code(OutcomeKind::NotConfirmed), 13);
     }
 }

@@ -4,7 +4,8 @@
 //! code of [`stall_agent::failure`].
 
 use std::fs::File;
-use std::io;
+use std::io::{self, IsTerminal as _, Read as _};
+use std::panic::{self, PanicHookInfo};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
@@ -13,12 +14,18 @@ use clap::{CommandFactory as _, Parser as _};
 use serde::Serialize;
 use stall_agent::capture::{Capture, ReadError};
 use stall_agent::check;
-use stall_agent::cli::{self, Cli, Command, Format};
+use stall_agent::cli::{self, Cli, Command, Format, ReportFormat};
+use stall_agent::comparison;
 use stall_agent::config;
-use stall_agent::failure::{Failure, verdict_code};
+use stall_agent::confine::{self, entry};
+use stall_agent::delivery;
+use stall_agent::explain;
+use stall_agent::failure::{Failure, outcome_code, verdict_code};
 use stall_agent::kernel::prereq;
+use stall_agent::manual;
 use stall_agent::output::{self, Destination, Kind, Output};
 use stall_agent::progress::{Verbosity, sanitize, say};
+use stall_agent::report::{Paint, Report};
 use stall_agent::{analysis, report, trace};
 
 const REPORT: Kind = Kind {
@@ -33,48 +40,97 @@ const CAPTURE: Kind = Kind {
 };
 
 fn main() -> ExitCode {
-    let code = run(Instant::now()).unwrap_or_else(|failure| {
-        say(&format!("stall-agent: {}", sanitize(&failure.to_string())));
-        failure.exit_code()
-    });
+    let started = Instant::now();
+    // SAFETY: nothing has started a thread yet.
+    unsafe { entry::clear_environment() };
+    panic::set_hook(Box::new(|panic| say(&fault(panic))));
+    let done = panic::catch_unwind(|| run(started));
+    let code = done
+        .unwrap_or(Err(Failure::Internal))
+        .unwrap_or_else(|failure| {
+            say(&format!("stall-agent: {}", sanitize(&failure.to_string())));
+            failure.exit_code()
+        });
     ExitCode::from(code)
 }
 
+/// A panic in one line, without the backtrace: to find names for it, the program would be read from its disk.
+fn fault(panic: &PanicHookInfo<'_>) -> String {
+    let place = panic.location();
+    let place = place.map_or(String::new(), |it| {
+        format!(" at {}:{}", it.file(), it.line())
+    });
+    let payload = panic.payload();
+    let text = payload.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+    let text = sanitize(text.unwrap_or("for no reason told"));
+    format!("stall-agent: internal error{place}: {text}")
+}
+
 fn run(started: Instant) -> Result<u8, Failure> {
+    entry::refuse_borrowed_rights()?;
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) if error.use_stderr() => return Err(mistyped(&error)),
         Err(help) => return print("the help", &help.render().to_string()),
     };
     let verbosity = config::verbosity(&cli);
-    match cli.command {
+    if let Some(term) = &cli.explain {
+        return explained(term);
+    }
+    let Some(command) = cli.command else {
+        let kind = clap::error::ErrorKind::MissingSubcommand;
+        let problem = "a command is missing: trace, analyze, report, compare or another one";
+        return Err(mistyped(&Cli::command().error(kind, problem)));
+    };
+    match command {
         Command::Trace(typed) => run_trace(config::Trace::new(typed, verbosity)?, started),
         Command::Analyze(typed) => run_analyze(typed, verbosity),
-        Command::Schema => write_json("the schema", &report::schema(), true),
+        Command::Report(typed) => run_report(typed),
+        Command::Compare(typed) => run_compare(typed, verbosity),
+        Command::Schema { document } => write_json("the schema", &schema(document), true),
         Command::Check(typed) => run_check(&typed),
         Command::Completions { shell } => completions(shell),
+        Command::Man => man(),
+        Command::Explain { term } => explained(&term.join(" ")),
     }
 }
 
 /// Everything that can be wrong is looked at before the first hook is attached.
 fn run_trace(mut config: config::Trace, started: Instant) -> Result<u8, Failure> {
     prereq::demand(&config.host_root)?;
+    warn(config.verbosity);
     config.find_disks()?;
     let report = Output::prepare(config.report.output.clone(), REPORT)?;
     let saved = config.capture.clone().map(Destination::File);
     let saved = saved
         .map(|file| Output::prepare(file, CAPTURE))
         .transpose()?;
-    let capture = trace::run(&config, started)?;
-    let saved = saved.map_or(Ok(()), |output| {
-        output.write(&output::json(&capture, false))
-    });
-    let code = give(&capture, &report, &config.report, config.verbosity);
-    saved.and(code)
+    let within = trace::Embedding {
+        confine: true,
+        before: &mut |_| {},
+    };
+    let capture = trace::run(&config, started, within)?;
+    delivery::deliver(&capture, saved.as_ref(), |capture| {
+        give(capture, &report, &config.report, config.verbosity)
+    })
+}
+
+/// What it does not have and can do without.
+fn warn(verbosity: Verbosity) {
+    if verbosity == Verbosity::Quiet {
+        return;
+    }
+    for it in confine::lacking() {
+        say(&format!(
+            "stall-agent: without {} the report lacks {}",
+            it.capability, it.lack
+        ));
+    }
 }
 
 fn run_analyze(typed: cli::Analyze, verbosity: Verbosity) -> Result<u8, Failure> {
-    let config = config::Report::from(typed.report);
+    let config = config::Report::new(typed.report, typed.format);
     let kind = Kind {
         keep: false,
         ..REPORT
@@ -82,6 +138,42 @@ fn run_analyze(typed: cli::Analyze, verbosity: Verbosity) -> Result<u8, Failure>
     let report = Output::prepare(config.output.clone(), kind)?;
     let capture = read(&typed.capture)?;
     give(&capture, &report, &config, verbosity)
+}
+
+fn run_compare(typed: cli::Compare, verbosity: Verbosity) -> Result<u8, Failure> {
+    if is_stdin(&typed.before) && is_stdin(&typed.after) {
+        let problem = "both captures are -, and there is one stdin: give a file for one of them";
+        return Err(Failure::Usage(problem.to_owned()));
+    }
+    let config = typed.report;
+    let kind = Kind {
+        what: "the comparison",
+        keep: false,
+        ..REPORT
+    };
+    let output = Output::prepare(Destination::new(config.output), kind)?;
+    let comparison = comparison::compare(&read(&typed.before)?, &read(&typed.after)?);
+    let text = comparison::text(&comparison);
+    let as_text = |writer: &mut dyn io::Write| writer.write_all(text.as_bytes());
+    match typed.format {
+        Format::Text => output.write(&as_text)?,
+        Format::Json => output.write(&output::json(&comparison, config.pretty))?,
+    }
+    if typed.format == Format::Json && verbosity != Verbosity::Quiet {
+        say(&text);
+    }
+    Ok(if config.exit_code {
+        outcome_code(comparison.verdict.kind)
+    } else {
+        0
+    })
+}
+
+fn schema(document: cli::Schema) -> serde_json::Value {
+    match document {
+        cli::Schema::Report => report::schema(),
+        cli::Schema::Comparison => comparison::schema(),
+    }
 }
 
 /// Judges a capture, writes the report, and tells people what it says.
@@ -92,7 +184,7 @@ fn give(
     verbosity: Verbosity,
 ) -> Result<u8, Failure> {
     let report = analysis::analyze(capture);
-    let written = output.write(&output::json(&report, config.pretty));
+    let written = write_report(&report, output, config.format, config.pretty);
     if verbosity != Verbosity::Quiet {
         let file = output.file().filter(|_| written.is_ok());
         let file = file.map(|path| path.display().to_string());
@@ -106,8 +198,79 @@ fn give(
     })
 }
 
+fn write_report(
+    report: &Report,
+    output: &Output,
+    format: ReportFormat,
+    pretty: bool,
+) -> Result<(), Failure> {
+    let is_stdout = output.file().is_none();
+    match format {
+        ReportFormat::Json => output.write(&output::json(report, pretty)),
+        ReportFormat::Text => output.write(&text(report::sheet(report, paint(is_stdout)))),
+        ReportFormat::Html => output.write(&text(report::page(report))),
+    }
+}
+
+/// A report as it was written, or that of a capture.
+fn run_report(typed: cli::Show) -> Result<u8, Failure> {
+    let kind = Kind {
+        keep: false,
+        ..REPORT
+    };
+    let output = Output::prepare(Destination::new(typed.output), kind)?;
+    let bytes = read_whole(&typed.file)?;
+    let report = match serde_json::from_slice::<Report>(&bytes) {
+        Ok(report) if report.schema == report::SCHEMA => report,
+        Ok(_) | Err(_) => analysis::analyze(&parse(&typed.file, &bytes[..])?),
+    };
+    let format = if typed.html {
+        ReportFormat::Html
+    } else {
+        typed.format
+    };
+    write_report(&report, &output, format, true)?;
+    Ok(0)
+}
+
+fn text(text: String) -> impl output::Document {
+    move |writer: &mut dyn io::Write| writer.write_all(text.as_bytes())
+}
+
+/// Colour is for a terminal, unless its user does not want it (no-color.org) or it cannot.
+fn paint(is_stdout: bool) -> Paint {
+    let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let unable = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
+    if is_stdout && io::stdout().is_terminal() && !unwanted && !unable {
+        Paint::Colour
+    } else {
+        Paint::Plain
+    }
+}
+
+fn read_whole(path: &Path) -> Result<Vec<u8>, Failure> {
+    let mut bytes = Vec::new();
+    let read = if is_stdin(path) {
+        io::stdin().lock().read_to_end(&mut bytes)
+    } else {
+        File::open(path).and_then(|mut file| file.read_to_end(&mut bytes))
+    };
+    read.map_err(|source| Failure::Capture {
+        path: PathBuf::from(path),
+        source: ReadError::from(source),
+    })?;
+    Ok(bytes)
+}
+
+fn parse(path: &Path, from: impl io::Read) -> Result<Capture, Failure> {
+    Capture::read(from).map_err(|source| Failure::Capture {
+        path: PathBuf::from(path),
+        source,
+    })
+}
+
 fn read(path: &Path) -> Result<Capture, Failure> {
-    let capture = if path == Path::new("-") {
+    let capture = if is_stdin(path) {
         Capture::read(io::stdin().lock())
     } else {
         File::open(path)
@@ -118,6 +281,10 @@ fn read(path: &Path) -> Result<Capture, Failure> {
         path: PathBuf::from(path),
         source,
     })
+}
+
+fn is_stdin(path: &Path) -> bool {
+    path == Path::new("-")
 }
 
 fn run_check(typed: &cli::Check) -> Result<u8, Failure> {
@@ -133,6 +300,16 @@ fn completions(shell: clap_complete::Shell) -> Result<u8, Failure> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "stall-agent", &mut script);
     print("the completions", &String::from_utf8_lossy(&script))
+}
+
+fn man() -> Result<u8, Failure> {
+    let page = manual::page().map_err(|error| Failure::Other(error.to_string()))?;
+    print("the manual page", &String::from_utf8_lossy(&page))
+}
+
+fn explained(term: &str) -> Result<u8, Failure> {
+    let text = explain::explain(term).map_err(Failure::Usage)?;
+    print("the explanation", &text)
 }
 
 fn print(what: &'static str, text: &str) -> Result<u8, Failure> {

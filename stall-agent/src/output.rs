@@ -4,13 +4,17 @@
 //! someone put in its place. That it can be written is found out before the work, not after it; when
 //! it then cannot after all, what took long to get is kept elsewhere, and the message says where.
 
-use std::fs::{self, File};
+mod place;
+
+use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
 use crate::failure::Failure;
+use place::Place;
+pub(crate) use place::directory;
 
 /// Where a document is kept that cannot be written where it belongs: in memory if possible, since a
 /// disk may be what fails. Not `$TMPDIR`: the environment does not choose where root writes.
@@ -35,6 +39,15 @@ impl Destination {
             Self::File(path)
         }
     }
+
+    /// The file, unless it is stdout.
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Self::Stdout => None,
+            Self::File(path) => Some(path),
+        }
+    }
 }
 
 /// Which document, for messages.
@@ -52,6 +65,8 @@ pub struct Kind {
 #[derive(Debug)]
 pub struct Output {
     destination: Destination,
+    /// Of a file.
+    place: Option<Place>,
     kind: Kind,
 }
 
@@ -66,15 +81,19 @@ impl Output {
     ///
     /// [`Failure::OutputUnwritable`].
     pub fn prepare(destination: Destination, kind: Kind) -> Result<Self, Failure> {
-        let output = Self { destination, kind };
-        if let Some(path) = output.file() {
-            probe(path).map_err(|error| Failure::OutputUnwritable {
+        let place = match destination.file() {
+            None => None,
+            Some(path) => Some(probe(path).map_err(|error| Failure::OutputUnwritable {
                 option: kind.option,
                 path: path.to_owned(),
                 reason: reason(&error),
-            })?;
-        }
-        Ok(output)
+            })?),
+        };
+        Ok(Self {
+            destination,
+            place,
+            kind,
+        })
     }
 
     /// Writes the document, or keeps it elsewhere.
@@ -83,9 +102,9 @@ impl Output {
     ///
     /// [`Failure::OutputLost`] when it is not where it belongs, also when it was kept elsewhere.
     pub fn write(&self, document: &impl Document) -> Result<(), Failure> {
-        let written = match self.file() {
+        let written = match &self.place {
             None => to_stdout(document),
-            Some(path) => to_file(path, document),
+            Some(place) => place.write(|file| fill(file, document)),
         };
         written.map_err(|error| self.lost(&error, document))
     }
@@ -93,10 +112,7 @@ impl Output {
     /// The file that is written, unless it is stdout.
     #[must_use]
     pub fn file(&self) -> Option<&Path> {
-        match &self.destination {
-            Destination::Stdout => None,
-            Destination::File(path) => Some(path),
-        }
+        self.destination.file()
     }
 
     fn lost(&self, error: &io::Error, document: &impl Document) -> Failure {
@@ -113,12 +129,17 @@ impl Output {
         if !self.kind.keep {
             return "run the command again with another output".to_owned();
         }
-        let shelters = SHELTERS.map(Path::new);
-        match shelters.iter().find_map(|place| shelter(place, document)) {
+        match keep(document) {
             Some(path) => format!("it is kept in {}", path.display()),
             None => format!("nor to {}: it is lost", SHELTERS.join(", ")),
         }
     }
+}
+
+/// Keeps a document where it was not asked for; says where.
+pub fn keep(document: &impl Document) -> Option<PathBuf> {
+    let shelters = SHELTERS.map(Path::new);
+    shelters.iter().find_map(|place| shelter(place, document))
 }
 
 /// A value as JSON with a line feed at its end.
@@ -143,19 +164,17 @@ pub fn reason(error: &io::Error) -> String {
     }
 }
 
+/// The place of a file, at which one can be written.
+fn probe(path: &Path) -> io::Result<Place> {
+    let place = Place::find(path)?;
+    place.try_out(|file| file.write_all(&PROBE))?;
+    Ok(place)
+}
+
 fn to_stdout(document: &impl Document) -> io::Result<()> {
     let mut stdout = BufWriter::with_capacity(1 << 16, io::stdout().lock());
     document(&mut stdout)?;
     stdout.flush()
-}
-
-/// Writes beside the target, then renames: a rename replaces a link instead of following it.
-fn to_file(path: &Path, document: &impl Document) -> io::Result<()> {
-    check_target(path)?;
-    let mut file = beside(path)?;
-    fill(file.as_file_mut(), document)?;
-    file.persist(path).map_err(|error| error.error)?;
-    Ok(())
 }
 
 /// Only the file is synced, not its directory: after a crash there is the old one or the new one.
@@ -167,85 +186,16 @@ fn fill(file: &mut File, document: &impl Document) -> io::Result<()> {
     file.sync_all()
 }
 
-fn probe(path: &Path) -> io::Result<()> {
-    check_target(path)?;
-    beside(path)?.write_all(&PROBE)
-}
-
-/// What is there may be replaced only when it is a plain file: a rename onto `/dev/stdout` would
-/// take that away from everybody.
-fn check_target(path: &Path) -> io::Result<()> {
-    let kind = match fs::symlink_metadata(path) {
-        Ok(metadata) => metadata.file_type(),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(error),
-    };
-    let obstacle = if kind.is_file() {
-        return Ok(());
-    } else if kind.is_dir() {
-        "it is a directory"
-    } else if kind.is_symlink() {
-        "it is a symbolic link"
-    } else {
-        "it is not a plain file; - is stdout"
-    };
-    Err(io::Error::other(obstacle))
-}
-
-/// A new file in the target's directory, mode 0600, removed unless persisted.
-fn beside(path: &Path) -> io::Result<tempfile::NamedTempFile> {
-    let Some(name) = path.file_name().filter(|_| !ends_in_slash(path)) else {
-        return Err(io::Error::other("it names no file"));
-    };
-    let directory = path
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty());
-    let mut prefix = std::ffi::OsString::from(".");
-    prefix.push(name);
-    // A name may be as long as the filesystem allows, and then has no room for more.
-    let prefix = if prefix.len() < 200 {
-        prefix
-    } else {
-        ".stall-agent".into()
-    };
-    tempfile::Builder::new()
-        .prefix(&prefix)
-        .suffix(".tmp")
-        .tempfile_in(directory.unwrap_or(Path::new(".")))
-        .map_err(plain)
-}
-
-fn ends_in_slash(path: &Path) -> bool {
-    path.as_os_str().as_encoded_bytes().ends_with(b"/")
-}
-
-/// tempfile adds the random path that it tried, which says nothing to the user.
-fn plain(error: io::Error) -> io::Error {
-    match error.raw_os_error().or_else(|| os_error(&error)) {
-        Some(number) => io::Error::from_raw_os_error(number),
-        None => error,
-    }
-}
-
-fn os_error(error: &io::Error) -> Option<i32> {
-    let mut source = std::error::Error::source(error);
-    source = source.or_else(|| error.get_ref().and_then(std::error::Error::source));
-    source?.downcast_ref::<io::Error>()?.raw_os_error()
-}
-
 fn shelter(directory: &Path, document: &impl Document) -> Option<PathBuf> {
-    let mut file = tempfile::Builder::new()
-        .prefix("stall-agent-")
-        .suffix(".json")
-        .tempfile_in(directory)
-        .ok()?;
-    fill(file.as_file_mut(), document).ok()?;
-    let (_, path) = file.keep().ok()?;
+    let path = directory.join(format!("stall-agent-{:016x}.json", place::random()));
+    let place = Place::find(&path).ok()?;
+    place.write(|file| fill(file, document)).ok()?;
     Some(path)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::os::unix::fs::{PermissionsExt as _, symlink};
 
     use super::*;
@@ -327,7 +277,8 @@ mod tests {
     fn a_long_name_is_written_like_any_other() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("x".repeat(255));
-        to_file(&path, &hello).unwrap();
+        let output = Output::prepare(Destination::File(path.clone()), REPORT).unwrap();
+        output.write(&hello).unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"hello");
     }
 

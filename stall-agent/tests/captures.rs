@@ -116,3 +116,80 @@ fn lost_records_lower_confidence() {
         verdict.lowered
     );
 }
+
+/// The same slow disk, as one that a server stands behind, and with a disk of this host that is as slow: the layer rule.
+#[test]
+fn behind_a_slow_volume_is_its_server_unless_a_disk_here_is_slow() {
+    let mut capture = capture("slow_disk");
+    let name = capture.disks[0].name.clone();
+    let facts = capture.disks[0].facts.as_mut().expect("it was looked at");
+    facts.transport = Some("iscsi".to_owned());
+    let verdict = analyze(&capture).verdict;
+    assert_eq!(
+        (verdict.kind, verdict.confidence, verdict.device.as_deref()),
+        (
+            Kind::AboveTheDisk,
+            Some(Confidence::High),
+            Some(name.as_str())
+        ),
+        "{}",
+        verdict.sentence
+    );
+    let below = below(&mut capture);
+    let verdict = analyze(&capture).verdict;
+    assert_eq!(
+        (verdict.kind, verdict.device.as_deref()),
+        (Kind::SlowDevice, Some(below.as_str())),
+        "{}",
+        verdict.sentence
+    );
+}
+
+/// The same slow disk, as a loop device whose file lies on a disk that is as slow.
+#[test]
+fn what_lies_on_a_slow_disk_is_not_slow_by_itself() {
+    let mut capture = capture("slow_disk");
+    let below = below(&mut capture);
+    let disk = capture.disks.last_mut().expect("one was added");
+    disk.minor += 77;
+    let number = (disk.major, disk.minor);
+    let facts = capture.disks[0].facts.as_mut().expect("it was looked at");
+    facts.backing_device = Some(number);
+    let report = analyze(&capture);
+    let verdict = &report.verdict;
+    assert_eq!(
+        (verdict.kind, verdict.device.as_deref()),
+        (Kind::SlowDevice, Some(below.as_str())),
+        "{}",
+        verdict.sentence
+    );
+    let rules = verdict.hypotheses.iter().map(|one| one.rule.as_deref());
+    assert_eq!(rules.filter(|rule| *rule == Some("T3")).count(), 1);
+}
+
+/// A second disk on which the same happens as on the first.
+fn below(capture: &mut Capture) -> String {
+    let from = capture.disks[0].index.expect("it was traced");
+    let to = from + 100;
+    let mut disk = capture.disks[0].clone();
+    disk.index = Some(to);
+    disk.name = "nvme0n1".to_owned();
+    disk.facts.get_or_insert_default().transport = Some("nvme".to_owned());
+    capture.disks.push(disk);
+    doubled(&mut capture.uses, |row| &mut row.disk, from, to);
+    doubled(&mut capture.series, |row| &mut row.disk, from, to);
+    doubled(&mut capture.slow_requests, |row| &mut row.disk, from, to);
+    for interval in &mut capture.intervals {
+        doubled(&mut interval.uses, |row| &mut row.disk, from, to);
+    }
+    "nvme0n1".to_owned()
+}
+
+fn doubled<T: Clone>(rows: &mut Vec<T>, disk: fn(&mut T) -> &mut u16, from: u16, to: u16) {
+    let mut more = rows.clone();
+    more.retain_mut(|row| *disk(row) == from);
+    for row in &mut more {
+        *disk(row) = to;
+    }
+    rows.extend(more);
+}

@@ -71,6 +71,10 @@ pub struct Use {
     pub exposed_total_ns: u64,
     /// Sum of time during which a discard was in flight.
     pub overlap_ns: u64,
+    /// Index of its element of `SIDES` ([`crate::exposure`]).
+    pub sides: u32,
+    /// Always 0.
+    pub reserved: u32,
 }
 
-crate::abi!(Actor: 16, UseKey: 8, Use: 104);
+crate::abi!(Actor: 16, UseKey: 8, Use: 112);

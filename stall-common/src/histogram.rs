@@ -71,6 +71,23 @@ pub const fn middle(index: usize) -> u64 {
     u64::midpoint(low, high)
 }
 
+/// Buckets in a wide one, as a power of two: two wide buckets to each power of two.
+const WIDE_BITS: u32 = 3;
+/// Number of wide buckets.
+pub const WIDE: usize = BUCKETS >> WIDE_BITS;
+
+/// The wide bucket that holds a bucket.
+#[must_use]
+pub const fn wide(bucket: usize) -> usize {
+    bucket >> WIDE_BITS
+}
+
+/// Lower bound (inclusive) and upper bound (exclusive) of a wide bucket, ns.
+#[must_use]
+pub const fn wide_bounds(index: usize) -> (u64, u64) {
+    (lower(index << WIDE_BITS), lower((index + 1) << WIDE_BITS))
+}
+
 const fn lower(index: usize) -> u64 {
     let index = index as u64;
     let sub = SUB as u64;
@@ -110,6 +127,19 @@ mod tests {
     fn the_last_bucket_lies_beyond_an_hour() {
         assert!(bounds(BUCKETS - 1).0 > 60 * MINUTE);
         assert_eq!(bucket(u64::MAX), BUCKETS as u32 - 1);
+    }
+
+    #[test]
+    fn wide_buckets_are_two_to_a_power_of_two() {
+        assert_eq!(wide_bounds(0), (0, 512));
+        assert_eq!(wide_bounds(1), (512, 1_024));
+        assert_eq!(wide_bounds(2), (1_024, 1_536));
+        assert_eq!(wide_bounds(5), (3_072, 4_096));
+        for index in 0..BUCKETS {
+            let (low, high) = wide_bounds(wide(index));
+            assert!(low <= bounds(index).0 && bounds(index).1 <= high, "{index}");
+        }
+        assert_eq!(wide(BUCKETS - 1), WIDE - 1);
     }
 
     proptest! {

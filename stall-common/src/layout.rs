@@ -49,6 +49,8 @@ layout! {
     tags_nr_tags,
     /// `blk_mq_tags.rqs`, by tag
     tags_rqs,
+    /// `bio.bi_opf`, `u32`
+    bio_opf,
     /// `bio.bi_blkg`, with `CONFIG_BLK_CGROUP`; absent also when something behind it is
     bio_blkg,
     /// `blkcg_gq.blkcg`
@@ -83,9 +85,10 @@ layout! {
     task_group_leader,
     /// `task_struct.start_boottime` (5.5 and later)
     task_start_boottime,
-    /// `task_struct.mm`, null for kernel threads
+    /// `task_struct.mm`, null for kernel threads; absent also when what it leads to is
     task_mm,
-    /// `task_struct.sched_info.last_arrival`: scheduler clock when the task last got a CPU
+    /// `task_struct.sched_info.last_arrival`: scheduler clock when the task last got a CPU; absent also when what
+    /// completes it is
     task_last_arrival,
     /// `task_struct.se.sum_exec_runtime`: time it has run
     task_sum_exec,
@@ -93,8 +96,10 @@ layout! {
     task_prev_sum_exec,
     /// `task_struct.prio`, `int`
     task_prio,
-    /// `task_struct.on_cpu`, `int`
+    /// `task_struct.on_cpu`, `int`, up to 7.2
     task_on_cpu,
+    /// `task_struct.on_cpu`, `u8`, since then
+    task_on_cpu_byte,
     /// `task_struct.blocker`: the lock waited for, its kind in the low 2 bits (6.16 and later, with
     /// `CONFIG_DETECT_HUNG_TASK_BLOCKER`)
     task_blocker,
@@ -114,4 +119,4 @@ layout! {
     mq_rq_in_flight,
 }
 
-crate::abi!(Layout: 44 * 4);
+crate::abi!(Layout: 46 * 4);

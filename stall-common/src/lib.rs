@@ -12,6 +12,7 @@ pub mod blocked;
 pub mod control;
 pub mod discard;
 pub mod disk;
+pub mod exposure;
 pub mod histogram;
 pub mod layout;
 pub mod loss;

@@ -9,6 +9,7 @@ use hdrhistogram::Histogram;
 use hdrhistogram::serialization::Deserializer;
 use stall_agent::capture::Op as Seen;
 use stall_agent::report::model::Distribution;
+use stall_common::histogram::wide_bounds;
 use stall_tests::fio::{Engine, Job, Latency, Pattern};
 use stall_tests::slow_disk::{Delay, Op};
 use stall_tests::staged::trim::trim;
@@ -16,6 +17,7 @@ use stall_tests::staged::{FileSystem, StagedDisk};
 
 use crate::harness::agent::Agent;
 use crate::harness::compare::{equals_kernel, traced};
+use crate::harness::seen::Trace;
 use crate::harness::test::Test;
 use crate::harness::urgent::urgently;
 use crate::harness::{between, close, note, same};
@@ -60,12 +62,50 @@ fn busy_file_system() -> Result<()> {
     };
     let (trace, counted, read) = traced(&disk, &Agent::on(&disk), act)?;
     equals_kernel(&trace, &disk, &counted)?;
+    intervals_add_up(&trace, &disk)?;
     note!("the kernel counted {counted}");
     let done = [read.read.ops, counted.discards.ios, counted.flushes];
     anyhow::ensure!(
         done.iter().all(|ops| *ops > 0),
         "nothing was done: {done:?}"
     );
+    Ok(())
+}
+
+/// What the intervals counted by latency is all that ended, each in a bucket that its percentiles fit.
+fn intervals_add_up(trace: &Trace, disk: &StagedDisk) -> Result<()> {
+    let index = trace.index(disk);
+    for series in trace
+        .capture
+        .series
+        .iter()
+        .filter(|row| Some(row.disk) == index)
+    {
+        let intervals = trace
+            .capture
+            .intervals
+            .iter()
+            .flat_map(|interval| &interval.series);
+        let rows = intervals.filter(|row| Some(row.disk) == index && row.op == series.op);
+        let mut sum = 0;
+        for row in rows {
+            let counts = row.total_counts.as_deref().context("no counts were kept")?;
+            sum += counts
+                .iter()
+                .map(|(_, count)| u64::from(*count))
+                .sum::<u64>();
+            let ends = counts
+                .first()
+                .zip(counts.last())
+                .context("nothing was counted")?;
+            let from = wide_bounds(usize::from(ends.0.0)).0;
+            let to = wide_bounds(usize::from(ends.1.0)).1;
+            between("median of an interval", row.p50_ns, &(from..to))?;
+            between("99th percentile of an interval", row.p99_ns, &(from..to))?;
+        }
+        let all: u64 = series.total.0.iter().map(|(_, count)| count).sum();
+        same("requests by latency in the intervals", sum, all)?;
+    }
     Ok(())
 }
 

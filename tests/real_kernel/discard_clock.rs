@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use stall_agent::capture::Op as Seen;
-use stall_tests::exposure::Exposure;
+use stall_agent::report::model::Side as Told;
+use stall_tests::exposure::{Exposure, Side as Truth};
 use stall_tests::intervals::union_length;
 use stall_tests::slow_disk::{Delay, Op, OpRecord};
 use stall_tests::staged::StagedDisk;
@@ -138,12 +139,24 @@ fn exposed() -> Result<()> {
     )?;
     let mut victims = trace.report.victims.iter();
     let victim = victims.find(|victim| victim.actor == used.actor && victim.device == disk.name());
-    let told = victim.map_or(0, |victim| victim.all.exposed.ops);
+    let told = &victim.context("the reader is no victim")?.all;
     close(
         "exposed reads in the report",
-        told,
+        told.exposed.ops,
         used.exposed_ops,
         0.0,
         0,
-    )
+    )?;
+    percentiles("exposed", &told.exposed, exposed)?;
+    percentiles("unexposed", &told.unexposed, unexposed)
+}
+
+/// Buckets are an eighth off at most; the reader's own account has the way in and out of the kernel as well.
+fn percentiles(name: &str, told: &Told, truth: &Truth) -> Result<()> {
+    for (percent, told) in [(50.0, told.p50_ns), (90.0, told.p90_ns)] {
+        let told = told.context("no percentile is told")?;
+        let truth = truth.percentile_ns(percent).context("nothing was read")?;
+        close(&format!("{name}, {percent} %"), told, truth, 0.20, MS / 2)?;
+    }
+    Ok(())
 }

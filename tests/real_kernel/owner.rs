@@ -74,7 +74,7 @@ fn loop_worker() -> Result<()> {
         "{rows:?} are not of {path}"
     );
     let uses = trace.report.actors.iter().flat_map(|actor| &actor.uses);
-    let owners = uses.flat_map(|used| &used.owners);
+    let owners = uses.flat_map(|used| used.owners.iter().flatten());
     let told = owners.filter(|owner| owner.cgroup.as_deref() == Some(&path));
     same(
         "requests for it in the report",

@@ -21,8 +21,10 @@ use crate::harness::{between, note, same};
 
 pub(crate) const TESTS: &[Test] = &[
     Test::new("fstrim_on_ext4", || trimmed_elsewhere(FileSystem::Ext4)),
-    Test::new("fstrim_on_xfs", || trimmed(FileSystem::Xfs).map(drop))
-        .needs(&[Need::FileSystem(FileSystem::Xfs)]),
+    Test::new("fstrim_on_xfs", || {
+        trimmed(FileSystem::Xfs, Agent::on).map(drop)
+    })
+    .needs(&[Need::FileSystem(FileSystem::Xfs)]),
     Test::new("fstrim_on_btrfs", || trimmed_elsewhere(FileSystem::Btrfs))
         .needs(&[Need::FileSystem(FileSystem::Btrfs)]),
     Test::new("blame_outlives_fstrim", outlived).needs(&[Need::FileSystem(FileSystem::Xfs)]),
@@ -31,7 +33,7 @@ pub(crate) const TESTS: &[Test] = &[
 
 /// Check that every discard of fstrim is laid on its process and named a trim. Returns how many
 /// discards were issued by another task.
-fn trimmed(file_system: FileSystem) -> Result<u64> {
+pub(crate) fn trimmed(file_system: FileSystem, agent: fn(&StagedDisk) -> Agent) -> Result<u64> {
     let disk = StagedDisk::builder()
         .file_system(file_system)
         .size(2 << 30)
@@ -45,7 +47,7 @@ fn trimmed(file_system: FileSystem) -> Result<u64> {
         ensure!(trimming.wait()?.success(), "fstrim failed");
         Ok(pid)
     };
-    let (trace, counted, pid) = traced(&disk, &Agent::on(&disk), act)?;
+    let (trace, counted, pid) = traced(&disk, &agent(&disk), act)?;
     equals_kernel(&trace, &disk, &counted)?;
     ensure!(counted.discards.ios > 0, "fstrim sent no discard");
     is_all_of(&trace, &disk, pid, counted.discards.ios)?;
@@ -60,7 +62,7 @@ fn trimmed(file_system: FileSystem) -> Result<u64> {
 
 /// The same where the trap is known to be set: the plug is flushed by a worker.
 fn trimmed_elsewhere(file_system: FileSystem) -> Result<()> {
-    let elsewhere = trimmed(file_system)?;
+    let elsewhere = trimmed(file_system, Agent::on)?;
     ensure!(
         elsewhere > 0,
         "fstrim issued all of its discards itself: no trap was set"

@@ -6,12 +6,15 @@
 mod bench;
 mod build;
 mod demo;
+mod dist;
+mod lab;
 mod mixes;
 mod process;
 mod setup;
 mod test;
 mod tidy;
 mod toolchain;
+mod vm;
 mod workspace;
 
 use std::env;
@@ -56,6 +59,22 @@ enum Chore {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
+    /// Boot other kernels in QEMU, and see on each what the agent can do there
+    Vm {
+        /// Which kernels; all without
+        kernels: Vec<String>,
+        /// Only the short form (short), or checks with this in their name, blanks as -
+        #[arg(long, default_value = vm::ALL)]
+        checks: String,
+    },
+    /// Print what describes the small virtual machine of the tests on the real kernel, for STALL_MACHINE
+    Machine,
+    /// Build what is handed out into dist/: static binaries, checksums, bill of materials, image
+    Dist {
+        /// Build twice, in different directories, and compare
+        #[arg(long)]
+        check: bool,
+    },
     /// Check the rules that neither rustfmt nor clippy holds
     Tidy,
     /// Stage a real incident on a disk of its own, trace it, and leave stall.json
@@ -82,6 +101,9 @@ fn run(chore: Chore) -> Result<ExitCode> {
         Chore::Test => return Ok(test::run(&workspace)),
         Chore::Bench => bench::run(&workspace)?,
         Chore::Mixes { arguments } => mixes::run(&workspace, &arguments)?,
+        Chore::Vm { kernels, checks } => return vm::run(&workspace, &kernels, &checks),
+        Chore::Machine => println!("{}", vm::reader::describe(&workspace)?),
+        Chore::Dist { check } => dist::run(&workspace, check)?,
         Chore::Tidy => tidy::run(&workspace)?,
         Chore::Demo { .. } => demo::run(&workspace, &typed_after_the_chore())?,
     }

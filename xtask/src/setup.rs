@@ -101,6 +101,6 @@ impl<'a> Setup<'a> {
 }
 
 /// One line about what set-up does.
-fn say(message: &str) {
+pub(crate) fn say(message: &str) {
     eprintln!("setup: {message}");
 }

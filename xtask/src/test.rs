@@ -1,11 +1,13 @@
 //! `cargo xtask test`: every check and every test, and one line of counts at the very end.
 //!
 //! A step that fails does not stop the later ones, so that the counts are whole. Formatting, the
-//! lints of each target and the rules of `tidy` count as one test each.
+//! lints of each target and the rules of `tidy` count as one test each. Property tests have the same cases in every run.
 
+mod kernels;
 mod suite;
 mod tally;
 
+use std::env;
 use std::process::{Command, ExitCode};
 use std::time::Instant;
 
@@ -13,7 +15,8 @@ use anyhow::{Context as _, Result};
 
 use crate::toolchain::Toolchain;
 use crate::workspace::Workspace;
-use crate::{build, process, setup, tidy};
+use crate::{build, process, setup, tidy, vm};
+use kernels::Plan;
 use tally::Tally;
 
 /// All but the programs in the kernel, which the host cannot compile.
@@ -21,6 +24,13 @@ const HOST: [&str; 4] = ["--workspace", "--exclude", "stall-agent-ebpf", "--lock
 
 /// Names the agent under test to the tests on the real kernel.
 const AGENT: &str = "STALL_AGENT_BIN";
+/// Describes a small virtual machine to them; or says why there is none.
+const MACHINE: &str = "STALL_MACHINE";
+const NO_MACHINE: &str = "STALL_NO_MACHINE";
+
+/// The seed of proptest's cases, the same in every run, so that a run that fails tells of a change and not of luck. What other
+/// cases would show is what `cargo xtask fuzz` is for. Set to another number, it tries others.
+const SEED: (&str, &str) = ("PROPTEST_RNG_SEED", "20261125");
 
 /// Fails, by its exit code alone, when anything did.
 pub(crate) fn run(workspace: &Workspace) -> ExitCode {
@@ -31,6 +41,7 @@ pub(crate) fn run(workspace: &Workspace) -> ExitCode {
     let toolchain = run.needed("set-up", || setup::run(workspace));
     run.checks(toolchain.as_ref());
     run.suites();
+    run.kernels();
     println!("{}", run.tally);
     if run.tally.clean() {
         ExitCode::SUCCESS
@@ -72,7 +83,28 @@ impl Run<'_> {
         self.needed("the agent", || build::release(workspace, &["stall-agent"]));
         let mut real_kernel = cargo_test(workspace, &["--test", "*"]);
         real_kernel.env(AGENT, workspace.release("stall-agent"));
+        match vm::reader::describe(workspace) {
+            Ok(machine) => real_kernel.env(MACHINE, machine),
+            Err(error) => real_kernel.env(NO_MACHINE, format!("{error:#}")),
+        };
         self.suite("tests on the real kernel", real_kernel);
+    }
+
+    /// Last: it takes minutes, and the network.
+    fn kernels(&mut self) {
+        let workspace = self.workspace;
+        let name = "other kernels, emulated";
+        match self.needed("parts of other kernels", || kernels::plan(workspace)) {
+            Some(Plan::Run(kernels, downloads)) => {
+                let tally = timed(name, || kernels::run(workspace, &kernels, downloads));
+                self.tally += tally.unwrap_or(Tally::one_failed());
+            }
+            Some(Plan::Skip(reason)) => {
+                println!("== {name}: skipped: {reason}");
+                self.tally.skipped += kernels::skipped();
+            }
+            None => {}
+        }
     }
 
     /// Not a test, but what later steps need: counted only when it fails.
@@ -162,5 +194,25 @@ fn cargo_test(workspace: &Workspace, targets: &[&str]) -> Command {
         .args(HOST)
         .arg("--no-fail-fast")
         .args(targets);
+    let (name, seed) = SEED;
+    if env::var_os(name).is_none() {
+        command.env(name, seed);
+    }
     command
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn property_tests_have_the_same_cases_in_every_run() {
+        let workspace = Workspace::find().expect("the tests run in it");
+        let command = cargo_test(&workspace, &["--lib"]);
+        let mut set = command.get_envs();
+        let seed = set.find(|(name, _)| *name == SEED.0);
+        let given = env::var_os(SEED.0);
+        assert!(given.is_some() || seed == Some((SEED.0.as_ref(), Some(SEED.1.as_ref()))));
+        assert!(SEED.1.parse::<u64>().is_ok(), "proptest takes no other");
+    }
 }

@@ -28,6 +28,19 @@ impl Workspace {
         Ok(Self { root, target })
     }
 
+    /// Another copy of the sources, and where cargo builds it.
+    pub(crate) fn at(root: &Path, target: &Path) -> Self {
+        Self {
+            root: root.to_path_buf(),
+            target: target.to_path_buf(),
+        }
+    }
+
+    /// Cargo's target directory.
+    pub(crate) fn target(&self) -> &Path {
+        &self.target
+    }
+
     pub(crate) fn root(&self) -> &Path {
         &self.root
     }
@@ -40,6 +53,11 @@ impl Workspace {
     /// A program of the release build.
     pub(crate) fn release(&self, program: &str) -> PathBuf {
         self.target.join("release").join(program)
+    }
+
+    /// Where the release build for another target is.
+    pub(crate) fn built_for(&self, target: &str) -> PathBuf {
+        self.target.join(target).join("release")
     }
 
     /// Where the BPF programs are built, as `stall-agent/build.rs` does.
@@ -58,6 +76,12 @@ impl Workspace {
 /// The cargo that runs us, which is the one its user chose.
 pub(crate) fn host_cargo() -> Command {
     Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+}
+
+/// Where cargo keeps the sources of other packages.
+pub(crate) fn cargo_home() -> PathBuf {
+    let home = || env::home_dir().unwrap_or_default().join(".cargo");
+    env::var_os("CARGO_HOME").map_or_else(home, PathBuf::from)
 }
 
 fn target_directory(root: &Path) -> Result<PathBuf> {

@@ -32,7 +32,7 @@ pub(super) fn woken(task: Task) {
     // A wake-up that overtook the switch ended a sleep before its beginning was seen. What then
     // seemed to begin ends here, at the next such wake-up, and was no sleep: the task has run since
     // and still does. (A sleep just begun has a task on a CPU too, but is not as long.)
-    if task.on_cpu() != 0 {
+    if task.is_on_cpu() {
         loss::count(Loss::MissedWakeup);
         return;
     }

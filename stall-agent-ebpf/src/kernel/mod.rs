@@ -5,6 +5,7 @@
 //! kernel's BTF and that the verifier sees as a constant, so a wrong offset is refused at load. A
 //! load through a null pointer of this kind reads 0; it does not fault.
 
+mod bio;
 mod cgroup;
 mod disk;
 pub(crate) mod lock;
@@ -12,6 +13,7 @@ mod request;
 pub(crate) mod tags;
 mod task;
 
+pub(crate) use bio::Bio;
 pub(crate) use disk::Gendisk;
 pub(crate) use request::Request;
 use stall_common::layout::Layout;

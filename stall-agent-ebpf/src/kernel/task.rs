@@ -66,7 +66,18 @@ impl Task {
         /// Start of the thread, ns of `CLOCK_BOOTTIME`.
         start_boottime_ns => task_start_boottime: u64
     );
-    number!(on_cpu => task_on_cpu: u32);
+    /// Whether it is running.
+    #[inline(always)]
+    pub(crate) fn is_on_cpu(self) -> bool {
+        // SAFETY: a field of a task of this size, by BTF.
+        unsafe {
+            if layout!(task_on_cpu) == ABSENT {
+                return load::<u8>(self.0, layout!(task_on_cpu_byte)) != 0;
+            }
+            load::<u32>(self.0, layout!(task_on_cpu)) != 0
+        }
+    }
+
     number!(sum_exec_ns => task_sum_exec: u64);
     number!(prev_sum_exec_ns => task_prev_sum_exec: u64);
     number!(priority => task_prio: i32);
@@ -122,6 +133,9 @@ impl Task {
     /// bytes copied and the length of the whole.
     #[inline(always)]
     pub(crate) fn copy_args(self, to: *mut [u8; ARGS_LEN]) -> (u32, u32) {
+        if layout!(task_mm) == ABSENT {
+            return (0, 0);
+        }
         // SAFETY: a pointer to an mm_struct and two of its unsigned longs, by BTF.
         let (start, end): (u64, u64) = unsafe {
             let mm: *const u8 = load(self.0, layout!(task_mm));

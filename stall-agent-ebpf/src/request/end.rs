@@ -5,8 +5,8 @@ use stall_common::loss::Loss;
 use stall_common::record::{EndedRequest, Kind};
 use stall_common::request::{ACTIVE, CLOCKED, OLDER, Op, Request as Slot};
 
-use super::slot;
 use super::tally::{End, count_series, count_use, measure};
+use super::{noted, slot};
 use crate::kernel::Request;
 use crate::{discard, disk, ktime, loss, owner, params, record, series};
 
@@ -15,7 +15,8 @@ use crate::{discard, disk, ktime, loss, owner, params, record, series};
 pub(super) fn completed(request: Request, failed: bool, bytes: u32) {
     let now = ktime::now();
     let left = request.bytes_left();
-    let Some(slot) = slot::active(request).or_else(|| older(request)) else {
+    let seen = slot::active(request).or_else(|| noted::begin(request, now));
+    let Some(slot) = seen.or_else(|| older(request)) else {
         return;
     };
     slot.done_bytes = done_before(slot, left) + u64::from(bytes);

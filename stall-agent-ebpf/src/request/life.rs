@@ -5,8 +5,8 @@ use core::ffi::c_void;
 
 use stall_common::request::{CLOCKED, SEARCHED};
 
-use super::older;
 use super::slot::{active, begin, begin_unseen};
+use super::{noted, older};
 use crate::kernel::{Request, Task};
 use crate::{actor, discard, disk, ktime, stack};
 
@@ -32,11 +32,24 @@ pub(super) fn submitted(ctx: *mut c_void, request: Request) {
     }
 }
 
+/// Given to the scheduler, where nothing was seen of its submission: by the submitter, unless it was noted who
+/// that is, or comes back after a requeue.
+#[inline(always)]
+pub(super) fn inserted(ctx: *mut c_void, request: Request) {
+    if active(request).is_some_and(|slot| request.start_time_ns() <= slot.queued_ns) {
+        return;
+    }
+    if noted::begin(request, ktime::now()).is_none() {
+        submitted(ctx, request);
+    }
+}
+
 /// Goes to the driver, for the first time or again after a requeue.
 #[inline(always)]
 pub(super) fn issued(request: Request) {
     let now = ktime::now();
-    let Some(slot) = active(request).or_else(|| begin_unseen(request, now)) else {
+    let seen = active(request).or_else(|| noted::begin(request, now));
+    let Some(slot) = seen.or_else(|| begin_unseen(request, now)) else {
         return;
     };
     if slot.issued_ns != 0 {

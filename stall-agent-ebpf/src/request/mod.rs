@@ -2,6 +2,7 @@
 
 mod end;
 mod life;
+mod noted;
 mod older;
 mod service;
 mod slot;
@@ -11,7 +12,7 @@ use aya_ebpf::EbpfContext as _;
 use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
 
-use crate::kernel::Request;
+use crate::kernel::{Bio, Request};
 
 /// In the submitter's context, before a plug or a worker can take the request over (6.5 and
 /// later).
@@ -22,13 +23,22 @@ fn block_io_start(ctx: BtfTracePointContext) {
     life::submitted(ctx.as_ptr(), request(&ctx));
 }
 
-/// The earliest sight of a request on kernels without `block_io_start`; requests that are issued
-/// directly skip it.
+/// A bio gets its request, in the submitter's context, on kernels without `block_io_start`.
+///
+/// match-proto: `block_getrq(struct bio *bio)`
+#[btf_tracepoint(function = "block_getrq")]
+fn block_getrq(ctx: BtfTracePointContext) {
+    // SAFETY: the first argument is the bio.
+    noted::note(ctx.as_ptr(), unsafe { Bio::new(ctx.arg(0)) });
+}
+
+/// The first sight of a request on kernels without `block_io_start`; requests that are issued
+/// directly skip it. Also of one that comes back after a requeue.
 ///
 /// match-proto: `block_rq_insert(struct request *rq)`
 #[btf_tracepoint(function = "block_rq_insert")]
 fn block_rq_insert(ctx: BtfTracePointContext) {
-    life::submitted(ctx.as_ptr(), request(&ctx));
+    life::inserted(ctx.as_ptr(), request(&ctx));
 }
 
 /// On any CPU and in any task: a worker flushes other tasks' plugs.

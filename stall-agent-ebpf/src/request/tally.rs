@@ -4,7 +4,7 @@ use stall_common::disk::{DiskState, Latency, Series};
 use stall_common::request::Request as Slot;
 
 use super::service;
-use crate::{actor, counter, discard, ktime, series};
+use crate::{actor, counter, discard, exposure, ktime, series};
 
 /// What an end amounts to.
 pub(super) struct End {
@@ -89,5 +89,6 @@ pub(super) fn count_use(slot: &Slot, end: &End, slow: bool) {
             counter::add(&raw mut (*row).exposed_total_ns, end.total_ns);
             counter::add(&raw mut (*row).overlap_ns, end.overlap_ns);
         }
+        exposure::observe((*row).sides, end.overlap_ns > 0, end.total_ns);
     }
 }

@@ -11,10 +11,11 @@ use crate::report::model::{Actor, ActorUse, UseOwner};
 pub(super) fn actors(capture: &Capture, names: &Names<'_>) -> Vec<Actor> {
     let device_ns = device_time(&capture.uses);
     let mut uses: HashMap<u32, Vec<ActorUse>> = HashMap::new();
+    let told = !capture.lacks_part("control_groups");
     for used in &capture.uses {
         let whole = device_ns.get(&used.disk).copied().unwrap_or(0);
         uses.entry(used.actor).or_default().push(ActorUse {
-            owners: owners(&capture.owners, used),
+            owners: told.then(|| owners(&capture.owners, used)),
             ..actor_use(names, used, whole)
         });
     }
@@ -79,7 +80,7 @@ fn actor_use(names: &Names<'_>, used: &Use, disk_device_ns: u64) -> ActorUse {
         exposed_slow_ops: used.exposed_slow_ops,
         exposed_total_ns: used.exposed_total_ns,
         overlap_ns: used.overlap_ns,
-        owners: Vec::new(),
+        owners: None,
     }
 }
 

@@ -12,27 +12,22 @@ use crate::report::model::{
 /// Long sleeps shown one by one for each task.
 const SHOWN: usize = 10;
 
-/// All tasks, those longest in D first.
-pub(super) fn tasks(capture: &Capture, names: &Names<'_>) -> Vec<BlockedTask> {
+/// All tasks with their ids in the capture, those longest in D first.
+pub(super) fn tasks(capture: &Capture, names: &Names<'_>) -> (Vec<u32>, Vec<BlockedTask>) {
     let rows = by_task(&capture.blocked, |row| row.task);
     let sleeps = by_task(&capture.long_sleeps, |sleep| sleep.task);
     let none = Vec::new();
-    let mut tasks: Vec<BlockedTask> = capture
+    let mut tasks: Vec<(u32, BlockedTask)> = capture
         .tasks
         .iter()
         .map(|task| {
             let long = long_sleeps(capture, sleeps.get(&task.id).unwrap_or(&Vec::new()));
-            self::task(
-                capture,
-                names,
-                task,
-                rows.get(&task.id).unwrap_or(&none),
-                long,
-            )
+            let rows = rows.get(&task.id).unwrap_or(&none);
+            (task.id, self::task(capture, names, task, rows, long))
         })
         .collect();
-    tasks.sort_by_key(|task| (std::cmp::Reverse(task.in_window_ns), task.tid));
-    tasks
+    tasks.sort_by_key(|(_, task)| (std::cmp::Reverse(task.in_window_ns), task.tid));
+    tasks.into_iter().unzip()
 }
 
 fn by_task<T>(rows: &[T], task: fn(&T) -> u32) -> HashMap<u32, Vec<&T>> {
@@ -165,13 +160,10 @@ fn trim_function(capture: &Capture, task: u32, rows: &[&Blocked]) -> Option<Stri
 }
 
 fn long_sleeps(capture: &Capture, sleeps: &[&EndedSleep]) -> Vec<LongSleep> {
-    let mut sleeps: Vec<LongSleep> = sleeps
-        .iter()
-        .map(|sleep| long_sleep(capture, sleep))
-        .collect();
-    sleeps.sort_by_key(|sleep| std::cmp::Reverse(sleep.length_ns));
-    sleeps.truncate(SHOWN);
-    sleeps
+    let mut sleeps = sleeps.to_vec();
+    sleeps.sort_by_key(|sleep| std::cmp::Reverse(sleep.end_ns.saturating_sub(sleep.start_ns)));
+    let shown = sleeps.into_iter().take(SHOWN);
+    shown.map(|sleep| long_sleep(capture, sleep)).collect()
 }
 
 fn long_sleep(capture: &Capture, sleep: &EndedSleep) -> LongSleep {

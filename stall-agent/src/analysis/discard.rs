@@ -6,6 +6,7 @@ use stall_common::actor::UNKNOWN;
 
 use super::names::Names;
 use super::origin::{self, Decision};
+use super::verdict::rules::SAME_SLEEP_NS;
 use super::{is_discard, mean, symbol};
 use crate::capture::{Capture, Discards, Op, UnfinishedRequest};
 use crate::report::model::{BlockedTask, DiscardGroup, Origin};
@@ -33,7 +34,11 @@ pub(super) fn groups(capture: &Capture, names: &Names<'_>) -> Vec<DiscardGroup> 
 }
 
 /// Rule D7 of `docs/principles.md`: what discards older than the first hook were for.
-pub(super) fn infer_origins(groups: &mut [DiscardGroup], blocked: &[BlockedTask], start_ns: u64) {
+pub(super) fn infer_origins(
+    groups: &mut [DiscardGroup],
+    blocked: &[BlockedTask],
+    (start_ns, end_ns): (u64, u64),
+) {
     let trims: Vec<&BlockedTask> = blocked
         .iter()
         .filter(|task| task.trim_function.is_some() && slept_before(task, start_ns))
@@ -42,12 +47,33 @@ pub(super) fn infer_origins(groups: &mut [DiscardGroup], blocked: &[BlockedTask]
         .iter_mut()
         .filter(|group| is_unattributed(group))
         .collect();
-    if let ([task], [group]) = (trims.as_slice(), open.as_mut_slice()) {
+    let only = open.len() == 1;
+    for group in &mut open {
+        let waiting = trims.iter().filter(|task| waits_for(group, task, end_ns));
+        let waiting: Vec<_> = waiting.collect();
+        let task = match (waiting.as_slice(), trims.as_slice()) {
+            ([task], _) => task,
+            (_, [task]) if only => task,
+            _ => continue,
+        };
+        group.inferred_gap_ns = gap(group, task, end_ns);
         group.origin = Origin::FilesystemTrim;
         group.inferred = true;
         group.actor = task.actor.unwrap_or(UNKNOWN);
         group.decided_by.clone_from(&task.trim_function);
     }
+}
+
+/// Fell asleep when they were submitted, and still sleeps.
+fn waits_for(group: &DiscardGroup, task: &BlockedTask, end_ns: u64) -> bool {
+    gap(group, task, end_ns).is_some_and(|ns| ns <= SAME_SLEEP_NS)
+}
+
+/// From the submission of the oldest that has not ended to the sleep that has not ended either.
+fn gap(group: &DiscardGroup, task: &BlockedTask, end_ns: u64) -> Option<u64> {
+    let queued_ns = end_ns.saturating_sub(group.oldest_unfinished_ns?);
+    let slept_ns = task.unfinished.as_ref()?.start_ns;
+    slept_ns.checked_sub(queued_ns)
 }
 
 fn slept_before(task: &BlockedTask, start_ns: u64) -> bool {
@@ -139,6 +165,7 @@ fn empty(device: String, actor: u32, op: Op, decision: Decision) -> DiscardGroup
         origin: decision.origin,
         decided_by: decision.decided_by,
         inferred: false,
+        inferred_gap_ns: None,
         object: decision.object,
         ops: 0,
         bytes: 0,

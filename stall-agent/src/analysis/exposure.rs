@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 
 use stall_common::actor::UNKNOWN;
 
+use super::histogram::Buckets;
 use super::names::Names;
 use super::risk::{Cells, relative_risk};
 use super::{is_discard, is_waited_for, mean, ratio, significant};
-use crate::capture::{Capture, Use};
+use crate::capture::{Capture, Histogram, Use};
 use crate::report::model::{DiscardGroup, Exposure, FlowExposure, Origin, Side, Victim};
 
 /// Unexposed requests a flow must have for its own mean to stand for what is usual.
@@ -102,11 +103,13 @@ fn exposure(flows: &[&Use]) -> Exposure {
         sum(|f| f.exposed_ops),
         sum(|f| f.exposed_slow_ops),
         sum(|f| f.exposed_total_ns),
+        &latency(flows, |f| &f.exposed_latency),
     );
     let unexposed = side(
         sum(unexposed_ops),
         sum(unexposed_slow),
         sum(unexposed_total),
+        &latency(flows, |f| &f.unexposed_latency),
     );
     let overlap_ns = sum(|f| f.overlap_ns);
     Exposure {
@@ -126,13 +129,22 @@ fn bounded(excess_ns: i64, overlap_ns: u64) -> i64 {
     i64::try_from(overlap_ns).map_or(excess_ns, |overlap_ns| excess_ns.min(overlap_ns))
 }
 
-const fn side(ops: u64, slow_ops: u64, total_ns: u64) -> Side {
+fn side(ops: u64, slow_ops: u64, total_ns: u64, latency: &Buckets) -> Side {
     Side {
         ops,
         slow_ops,
         total_ns,
         mean_ns: mean(total_ns, ops),
+        p50_ns: latency.quantile(500),
+        p90_ns: latency.quantile(900),
+        p99_ns: latency.quantile(990),
     }
+}
+
+/// Of all flows together.
+fn latency(flows: &[&Use], of: fn(&Use) -> &Histogram) -> Buckets {
+    let rows = flows.iter().flat_map(|flow| &of(flow).0);
+    Buckets::new(&Histogram(rows.copied().collect()))
 }
 
 const fn unexposed_ops(flow: &Use) -> u64 {

@@ -1,6 +1,7 @@
 //! Captures that nobody made in good faith, or whose counters ran over: never a panic, always a report that fits.
 
 use proptest::prelude::*;
+use unicode_width::UnicodeWidthStr as _;
 
 use super::test_capture::{Builder, Part, TRIM, TRIM_SLEEP, disk};
 use super::test_report::judged;
@@ -8,6 +9,7 @@ use crate::capture::{
     Blocked, Capture, Discards, EndedRequest, EndedSleep, Histogram, Interval, IntervalDiscards,
     IntervalUse, Loss, Op, UnfinishedRequest, UnfinishedSleep, Use,
 };
+use crate::comparison;
 
 /// Any number, the ends of the range often.
 fn number() -> impl Strategy<Value = u64> {
@@ -41,6 +43,7 @@ prop_compose! {
         Use {
             actor, disk, op, ops: n[0], bytes: n[1], queue_ns: n[2], device_ns: n[3], total_ns: n[4], slowest_ns: n[5],
             slow_ops: n[6], exposed_ops: n[7], exposed_slow_ops: n[8], exposed_total_ns: n[9], overlap_ns: n[10], slow_total_ns: n[4], service_ns: n[3],
+            exposed_latency: Histogram(vec![(n[0] as u16, n[1])]), unexposed_latency: Histogram::default(),
         }
     }
 }
@@ -101,7 +104,7 @@ fn base(n: &[u64]) -> Capture {
                 cause: "requests_map_full".to_owned(),
                 count: n[12],
             }];
-            capture.intervals = vec![interval(n)];
+            capture.intervals = vec![interval(n); 6];
         })
         .capture()
 }
@@ -132,7 +135,7 @@ fn interval(n: &[u64]) -> Interval {
 
 proptest! {
     #[test]
-    fn any_capture_makes_a_report(
+    fn any_capture_makes_a_report_and_a_comparison(
         n in numbers(),
         uses in prop::collection::vec(any_use(), 0..8),
         discards in prop::collection::vec(any_discards(), 0..8),
@@ -154,6 +157,10 @@ proptest! {
         }
         capture.actors[0].process.as_mut().unwrap().comm.clone_from(&name);
         capture.disks[0].name = name;
-        judged(&capture);
+        let report = judged(&capture);
+        prop_assert!(crate::report::page(&report).ends_with("</html>"));
+        let found = comparison::compare(&capture, &capture);
+        prop_assert_ne!(found.verdict.kind, comparison::OutcomeKind::Confirmed);
+        prop_assert!(comparison::text(&found).lines().all(|line| line.width() <= 80));
     }
 }

@@ -3,19 +3,32 @@
 use std::collections::HashMap;
 
 use super::names::Names;
-use super::ratio;
+use super::{lane, ratio};
 use crate::capture::{self, Capture};
-use crate::report::model::{Interval, IntervalDevice, IntervalDiscards, IntervalUse};
+use crate::report::model::{
+    Interval, IntervalBlocked, IntervalDevice, IntervalDiscards, IntervalUse,
+};
 
-pub(super) fn intervals(capture: &Capture, names: &Names<'_>) -> Vec<Interval> {
+/// All of them; `blocked` are the ids of the report's blocked tasks.
+pub(super) fn intervals(capture: &Capture, names: &Names<'_>, blocked: &[u32]) -> Vec<Interval> {
+    let lanes = lane::lanes(capture, blocked);
+    let told = !capture.lacks_program("d_tasks");
     capture
         .intervals
         .iter()
-        .map(|interval| self::interval(names, interval))
+        .zip(lanes)
+        .map(|(interval, blocked)| Interval {
+            blocked_tasks: told.then_some(interval.blocked_tasks),
+            ..self::interval(names, interval, blocked)
+        })
         .collect()
 }
 
-fn interval(names: &Names<'_>, interval: &capture::Interval) -> Interval {
+fn interval(
+    names: &Names<'_>,
+    interval: &capture::Interval,
+    blocked: Vec<IntervalBlocked>,
+) -> Interval {
     let length_ns = interval.end_ns.saturating_sub(interval.start_ns);
     Interval {
         start_ns: interval.start_ns,
@@ -31,7 +44,8 @@ fn interval(names: &Names<'_>, interval: &capture::Interval) -> Interval {
             .map(|row| discards(names, row, length_ns))
             .collect(),
         uses: uses(names, &interval.uses),
-        blocked_tasks: interval.blocked_tasks,
+        blocked,
+        blocked_tasks: None,
     }
 }
 
@@ -45,6 +59,7 @@ fn operation(names: &Names<'_>, series: &capture::IntervalSeries) -> IntervalDev
         device_ns: series.device_ns,
         p50_ns: series.p50_ns,
         p99_ns: series.p99_ns,
+        total_counts: series.total_counts.clone(),
     }
 }
 

@@ -35,7 +35,7 @@ fn operation(capture: &Capture, series: &Series) -> Operation {
         total: total.distribution(Some(series.total_ns), Some(series.slowest_ns)),
         exposed: kept(exposed.distribution(exposed_sum, Some(series.slowest_ns))),
         unexposed: kept(unexposed.distribution(unexposed_sum, Some(series.slowest_ns))),
-        events: events(series),
+        events: events(capture, series),
     }
 }
 
@@ -57,13 +57,14 @@ fn exposed_sum(capture: &Capture, series: &Series, exposed: u64) -> Option<u64> 
         .then(|| uses().fold(0u64, |sum, used| sum.saturating_add(used.exposed_total_ns)))
 }
 
-const fn events(series: &Series) -> Events {
+fn events(capture: &Capture, series: &Series) -> Events {
+    let told_by = |program, count| (!capture.lacks_program(program)).then_some(count);
     Events {
-        requeues: series.requeues,
-        merges: series.merges,
+        requeues: told_by("block_rq_requeue", series.requeues),
+        merges: told_by("block_rq_merge", series.merges),
         errors: series.errors,
         partial_completions: series.partial_completions,
         sequenced_completions: series.sequenced_completions,
-        older_requests: series.older_requests,
+        older_requests: (!capture.lacks_part("request_start")).then_some(series.older_requests),
     }
 }

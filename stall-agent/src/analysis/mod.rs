@@ -5,6 +5,9 @@
 mod actor;
 mod blame;
 mod blocked;
+mod chain;
+#[cfg(test)]
+mod chain_tests;
 mod device;
 mod discard;
 mod exposure;
@@ -12,19 +15,23 @@ mod histogram;
 #[cfg(test)]
 mod hostile;
 mod interval;
+mod lane;
 mod latency;
+mod lock;
 mod lock_step;
 mod loss;
 mod names;
 mod origin;
 mod reason;
 mod request;
-mod risk;
+pub(crate) mod risk;
 mod role;
 mod run;
+mod sleeper;
 mod stack;
 mod stall;
 mod symbol;
+pub(crate) mod total;
 mod trim;
 mod verdict;
 mod view;
@@ -53,18 +60,20 @@ pub fn analyze(capture: &Capture) -> model::Report {
         window: findings.window,
         settings: findings.settings,
         hooks: findings.hooks,
+        coverage_gaps: run::coverage_gaps(capture),
         losses: findings.losses,
         devices: findings.devices,
         actors: findings.actors,
-        vms: vm::vms(capture, &names),
-        trim: trim::facts(capture, &names),
+        vms: findings.vms,
+        trim: findings.trim,
         name_gaps: view::gaps(capture),
         discards: findings.discards,
         victims: findings.victims,
         blame: findings.blame,
         requests: findings.requests,
         blocked: findings.blocked,
-        intervals: interval::intervals(capture, &names),
+        chains: findings.chains,
+        intervals: interval::intervals(capture, &names, &findings.blocked_ids),
         stacks: run::stacks(&capture.stacks),
     }
 }
@@ -83,6 +92,11 @@ struct Findings {
     blame: Vec<model::Blame>,
     requests: model::Requests,
     blocked: Vec<model::BlockedTask>,
+    /// Ids of these in the capture.
+    blocked_ids: Vec<u32>,
+    chains: Vec<model::Chain>,
+    vms: Vec<model::Vm>,
+    trim: model::TrimFacts,
 }
 
 impl Findings {
@@ -93,9 +107,10 @@ impl Findings {
 }
 
 fn findings(capture: &Capture, names: &Names<'_>) -> Findings {
-    let blocked = blocked::tasks(capture, names);
+    let (blocked_ids, blocked) = blocked::tasks(capture, names);
     let mut discards = discard::groups(capture, names);
-    discard::infer_origins(&mut discards, &blocked, capture.window.start_ns);
+    let window = (capture.window.start_ns, capture.window.end_ns);
+    discard::infer_origins(&mut discards, &blocked, window);
     let requests = request::requests(capture, names);
     let victims = exposure::victims(capture, names, &discards);
     let devices = device::devices(
@@ -106,6 +121,7 @@ fn findings(capture: &Capture, names: &Names<'_>) -> Findings {
             requests: &requests,
         },
     );
+    let blame = blame::tables(capture, &discards, |disk| names.device(disk));
     Findings {
         os: capture.host.os.clone(),
         window: run::window(&capture.window),
@@ -114,17 +130,21 @@ fn findings(capture: &Capture, names: &Names<'_>) -> Findings {
         losses: loss::losses(capture),
         devices,
         actors: actor::actors(capture, names),
-        blame: blame::tables(capture, &discards, |disk| names.device(disk)),
+        chains: chain::chains(capture, names, &blame),
+        blame,
         discards,
         victims,
         requests,
         blocked,
+        blocked_ids,
+        vms: vm::vms(capture, names),
+        trim: trim::facts(capture, names),
     }
 }
 
 /// Operations whose latency somebody waits for: the block layer's own flushes are waited for as the
 /// empty preflushes of their callers, and discards are what is suspected.
-const fn is_waited_for(op: Op) -> bool {
+pub(crate) const fn is_waited_for(op: Op) -> bool {
     match op {
         Op::Read | Op::Write | Op::Preflush => true,
         Op::Flush | Op::Discard | Op::SecureErase | Op::WriteZeroes | Op::Other => false,
@@ -132,7 +152,7 @@ const fn is_waited_for(op: Op) -> bool {
 }
 
 /// Operations that move the discard clock.
-const fn is_discard(op: Op) -> bool {
+pub(crate) const fn is_discard(op: Op) -> bool {
     match op {
         Op::Discard | Op::SecureErase => true,
         Op::Read | Op::Write | Op::Preflush | Op::Flush | Op::WriteZeroes | Op::Other => false,
@@ -145,7 +165,7 @@ fn ratio(part: u64, whole: u64) -> Option<f64> {
 }
 
 /// A ratio to six significant digits: what is beyond is noise, and a short decimal is read back as it was.
-fn significant(value: f64) -> f64 {
+pub(crate) fn significant(value: f64) -> f64 {
     format!("{value:.5e}").parse().unwrap_or(value)
 }
 

@@ -2,9 +2,11 @@
 //!
 //! Rule: from the innermost function outwards, the first that has a row in [`ROWS`] decides. Functions that
 //! only sleep, or only pass on (`schedule`, `io_schedule`, `submit_bio_wait`, `rq_qos_wait`, ...), have no row there, so
-//! that the one that knows why decides. When none has, the rows of [`FALLBACK`] are tried in order; when none
+//! that the one that knows why decides. Before that: when the innermost is one that takes a lock and waits for I/O only
+//! further inside, it is that lock ([`super::lock`]). When none has, the rows of [`FALLBACK`] are tried in order; when none
 //! fits either the reason is `other`, or `unknown` without any name.
 
+use super::lock;
 use super::symbol::{is_one_of, names};
 use crate::capture::Stack;
 use crate::report::model::Reason;
@@ -28,7 +30,9 @@ pub(super) fn decide(stack: Option<&Stack>) -> Decision {
             called_from: None,
         };
     };
-    let Some((reason, symbol)) = first(stack, ROWS).or_else(|| first_row(stack, FALLBACK)) else {
+    let lock = lock::taken_by(stack).map(|symbol| (Reason::Lock, symbol));
+    let row = || first(stack, ROWS).or_else(|| first_row(stack, FALLBACK));
+    let Some((reason, symbol)) = lock.or_else(row) else {
         return Decision {
             reason: Reason::Other,
             decided_by: None,
@@ -321,6 +325,11 @@ mod tests {
             "rwsem_down_write_slowpath",
             "schedule rwsem_down_write_slowpath down_write ext4_buffered_write_iter \
              vfs_write",
+        ),
+        (
+            Reason::Lock,
+            "ext4_file_read_iter",
+            "ext4_file_read_iter vfs_read __x64_sys_pread64",
         ),
         (
             Reason::Lock,

@@ -20,10 +20,17 @@ pub(super) fn requests(capture: &Capture, names: &Names<'_>) -> Requests {
 
 fn unfinished(capture: &Capture, names: &Names<'_>) -> Vec<UnfinishedRequest> {
     let end_ns = capture.window.end_ns;
+    let told = !capture.lacks_program("block_rq_requeue");
     let mut requests: Vec<_> = capture
         .unfinished_requests
         .iter()
-        .map(|request| unfinished_request(names, end_ns, request))
+        .map(|request| {
+            let row = unfinished_request(names, end_ns, request);
+            UnfinishedRequest {
+                requeues: row.requeues.filter(|_| told),
+                ..row
+            }
+        })
         .collect();
     requests.sort_by_key(|request| request.queued_ns);
     requests
@@ -44,7 +51,7 @@ fn unfinished_request(
         queued_ns: request.queued_ns,
         issued_ns: request.issued_ns,
         age_ns: end_ns.saturating_sub(request.queued_ns),
-        requeues: request.requeues,
+        requeues: Some(request.requeues),
         older: request.older,
         stack: request.stack,
     }
@@ -77,10 +84,17 @@ fn older(capture: &Capture, names: &Names<'_>) -> Vec<OlderRequests> {
 }
 
 fn slowest(capture: &Capture, names: &Names<'_>) -> Vec<Request> {
+    let told = !capture.lacks_program("block_rq_requeue");
     let mut requests: Vec<_> = capture
         .slow_requests
         .iter()
-        .map(|request| ended(names, request))
+        .map(|request| {
+            let row = ended(names, request);
+            Request {
+                requeues: row.requeues.filter(|_| told),
+                ..row
+            }
+        })
         .collect();
     requests.sort_by_key(|request| std::cmp::Reverse(request.total_ns));
     requests.truncate(SHOWN);
@@ -105,7 +119,7 @@ fn ended(names: &Names<'_>, request: &capture::EndedRequest) -> Request {
             .map(|issued| request.completed_ns.saturating_sub(issued)),
         total_ns: request.completed_ns.saturating_sub(request.queued_ns),
         overlap_ns: request.overlap_ns,
-        requeues: request.requeues,
+        requeues: Some(request.requeues),
         older: request.older,
     }
 }

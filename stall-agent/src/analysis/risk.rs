@@ -11,15 +11,15 @@ const Z: f64 = 1.959_963_984_540_054;
 
 /// The four counts of a flow.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Cells {
-    pub(super) exposed_slow: f64,
-    pub(super) exposed: f64,
-    pub(super) unexposed_slow: f64,
-    pub(super) unexposed: f64,
+pub(crate) struct Cells {
+    pub(crate) exposed_slow: f64,
+    pub(crate) exposed: f64,
+    pub(crate) unexposed_slow: f64,
+    pub(crate) unexposed: f64,
 }
 
 /// `None` when no flow has both sides, no request on either side was slow, or the numbers are beyond sense.
-pub(super) fn relative_risk(flows: impl Iterator<Item = Cells>) -> Option<RelativeRisk> {
+pub(crate) fn relative_risk(flows: impl Iterator<Item = Cells>) -> Option<RelativeRisk> {
     let flows: Vec<Cells> = flows.filter(Cells::has_both_sides).collect();
     let sum = Cells::sum(&flows);
     if sum.exposed_slow + sum.unexposed_slow == 0.0 {

@@ -136,12 +136,19 @@ fn kernel_kind(name: &str) -> (RoleKind, Option<&str>) {
     } else if is_loop(name) {
         (RoleKind::LoopWorker, Some(name))
     } else if starts(&["kcryptd", "dmcrypt_write"]) {
-        (RoleKind::CryptWorker, after('/'))
+        (RoleKind::CryptWorker, after('/').or_else(|| numbered(name)))
     } else if starts(&["iscsi_"]) {
         (RoleKind::Iscsi, None)
     } else {
         (RoleKind::KernelWorker, None)
     }
+}
+
+/// Kernels from 6.11 on number the work queues: `kcryptd_io-254:1-7` serves `254:1`.
+fn numbered(name: &str) -> Option<&str> {
+    let (_, rest) = name.split_once('-')?;
+    let (device, _) = rest.rsplit_once('-')?;
+    Some(device)
 }
 
 fn is_loop(name: &str) -> bool {
@@ -194,6 +201,8 @@ mod tests {
             ("flush-9:9", RoleKind::Writeback, Some("9:9")),
             ("loop3", RoleKind::LoopWorker, Some("/images/a")),
             ("kcryptd/254:0", RoleKind::CryptWorker, Some("254:0")),
+            ("kcryptd-8:48-3", RoleKind::CryptWorker, Some("sdd")),
+            ("kcryptd", RoleKind::CryptWorker, None),
             ("iscsi_q_3", RoleKind::Iscsi, None),
             ("ksoftirqd/0", RoleKind::KernelWorker, None),
             ("loopback", RoleKind::KernelWorker, None),

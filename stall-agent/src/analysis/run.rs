@@ -27,6 +27,23 @@ pub(super) fn agent(capture: &Capture) -> model::Agent {
         programs_run_ns: run_ns,
         programs_cpu_share: ratio(run_ns, cpu_time),
         programs: cost.programs.iter().map(program).collect(),
+        confinement: capture.confinement.as_ref().map(confinement),
+    }
+}
+
+fn confinement(confinement: &capture::Confinement) -> model::Confinement {
+    let lacking = confinement.lacking.iter().map(|it| model::Lacking {
+        capability: it.capability.clone(),
+        lack: it.lack.clone(),
+    });
+    model::Confinement {
+        capabilities: confinement.capabilities.clone(),
+        lacking: lacking.collect(),
+        no_new_privileges: confinement.no_new_privileges,
+        system_call_filter: confinement.system_call_filter,
+        memory_locked: confinement.memory_locked,
+        memory_locked_bytes: confinement.memory_locked_bytes,
+        refused: confinement.refused.clone(),
     }
 }
 
@@ -94,6 +111,30 @@ fn hook(hook: &capture::Hook) -> model::Hook {
             capture::HookState::Failed => model::HookState::Failed,
         },
         reason: hook.reason.clone(),
+    }
+}
+
+/// Hooks that could not be used, then fields that are not there.
+pub(super) fn coverage_gaps(capture: &Capture) -> Vec<model::CoverageGap> {
+    let hooks = capture.hooks.iter();
+    let hooks = hooks.filter(|hook| capture.lacks_program(&hook.program));
+    let fields = capture.gaps.iter().map(|gap| model::CoverageGap {
+        of: gap.part.clone(),
+        reason: format!("the kernel has no {}", gap.missing),
+        lack: gap.lack.clone(),
+    });
+    hooks.map(hook_gap).chain(fields).collect()
+}
+
+/// Captures of earlier versions say what is lacking in the reason only.
+fn hook_gap(hook: &capture::Hook) -> model::CoverageGap {
+    let reason = hook.reason.clone().unwrap_or_default();
+    let lack = hook.lack.clone().unwrap_or_else(|| reason.clone());
+    let own = reason.strip_suffix(&format!(": {lack}"));
+    model::CoverageGap {
+        of: hook.hook.clone(),
+        reason: own.unwrap_or(&reason).to_owned(),
+        lack,
     }
 }
 

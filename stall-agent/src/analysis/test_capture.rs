@@ -74,6 +74,11 @@ pub(super) fn process(pid: u32, comm: &str) -> Process {
     }
 }
 
+/// A histogram with all in one bucket.
+fn all_at(part: Part) -> Histogram {
+    Histogram(vec![(bucket(part.2) as u16, part.0)])
+}
+
 pub(super) fn stack_of(frames: &[&str]) -> Stack {
     let frame = |symbol: &&str| Frame {
         symbol: Some((*symbol).to_owned()),
@@ -131,11 +136,13 @@ impl Builder {
                 start_unix_ns: 1_767_000_000 * SECOND as i64,
                 ..Window::default()
             },
+            gaps: Vec::new(),
             hooks: vec![Hook {
                 program: "request_complete".to_owned(),
                 hook: "block_rq_complete".to_owned(),
                 state: HookState::Attached,
                 reason: None,
+                lack: None,
             }],
             disks: indexed.collect(),
             actors: Vec::new(),
@@ -154,6 +161,7 @@ impl Builder {
             intervals: Vec::new(),
             loss: Vec::new(),
             overhead: capture::Overhead::default(),
+            confinement: None,
             inventory: capture::Inventory::default(),
         })
     }
@@ -219,6 +227,8 @@ impl Builder {
             exposed_slow_ops: exposed.1,
             exposed_total_ns,
             overlap_ns,
+            exposed_latency: all_at(exposed),
+            unexposed_latency: all_at(unexposed),
         });
         self.count(disk, op, exposed, unexposed);
         self

@@ -2,6 +2,8 @@
 
 use std::sync::LazyLock;
 
+use unicode_width::UnicodeWidthStr as _;
+
 use super::analyze;
 use crate::capture::Capture;
 use crate::report::{self, Report};
@@ -17,10 +19,7 @@ pub(super) fn judged(capture: &Capture) -> Report {
     }
     let summary = report::summary(&report, Some("stall.json"));
     assert!(summary.lines().count() <= 15, "{summary}");
-    assert!(
-        summary.lines().all(|line| line.chars().count() <= 80),
-        "{summary}"
-    );
+    assert!(summary.lines().all(|line| line.width() <= 80), "{summary}");
     assert!(
         !summary.contains(|c: char| c.is_control() && c != '\n'),
         "{summary:?}"

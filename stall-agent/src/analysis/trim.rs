@@ -5,9 +5,9 @@ use super::device::has_online_discard;
 use super::names::{Names, process_label};
 use super::role;
 use super::vm::processes;
-use crate::capture::{Capture, Mount, Process, UnitState};
+use crate::capture::{self, Capture, Mount, Process, UnitState};
 use crate::command::{self, Command, Trim};
-use crate::report::model::{TrimFacts, TrimRun, TrimTarget, TrimUnit};
+use crate::report::model::{OemFile, TrimFacts, TrimRun, TrimTarget, TrimUnit};
 
 /// All of it.
 pub(super) fn facts(capture: &Capture, names: &Names<'_>) -> TrimFacts {
@@ -30,7 +30,16 @@ pub(super) fn facts(capture: &Capture, names: &Names<'_>) -> TrimFacts {
         online_discard: discard
             .map(|(row, mount)| target(names, row, mount))
             .collect(),
+        oem: capture.inventory.oem.as_deref().map(oem),
     }
+}
+
+fn oem(files: &[capture::OemFile]) -> Vec<OemFile> {
+    let files = files.iter().map(|file| OemFile {
+        name: file.name.clone(),
+        mentions_fstrim: file.mentions_fstrim,
+    });
+    files.collect()
 }
 
 fn unit(unit: &UnitState) -> TrimUnit {
@@ -56,6 +65,8 @@ fn run(capture: &Capture, names: &Names<'_>, process: &Process, trim: &Trim) -> 
         }
     };
     let targets = match list.as_deref() {
+        // A container's list is not the host's.
+        Some(_) if process.pod.is_some() => Vec::new(),
         None => trim.mount_points.iter().map(|point| named(point)).collect(),
         Some("/etc/fstab") => {
             let entries = capture.inventory.trim.fstab.iter();
@@ -145,6 +156,18 @@ mod tests {
 
     fn sda() -> (String, Option<String>) {
         ("/mnt/sda".to_owned(), Some("sda".to_owned()))
+    }
+
+    #[test]
+    fn a_list_in_a_container_is_not_the_hosts() {
+        let mut capture = Builder::of_disks(vec![disk("sda")]).capture();
+        capture.inventory.processes = vec![Process {
+            args: vec!["fstrim".to_owned(), "-a".to_owned()],
+            pod: Some(capture::Pod::default()),
+            ..process(7, "fstrim")
+        }];
+        let facts = facts(&capture, &Names::new(&capture));
+        assert!(facts.runs[0].targets.is_empty());
     }
 
     #[test]

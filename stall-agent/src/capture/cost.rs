@@ -36,3 +36,30 @@ pub struct ProgramCost {
     pub recursion_misses: u64,
     pub verified_instructions: Option<u32>,
 }
+
+/// What the agent gave up when its hooks were attached, and what it took.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Confinement {
+    /// Capabilities it kept, by name.
+    pub capabilities: Vec<String>,
+    /// Of those it uses, the ones it did not have, each with what the report lacks for it.
+    pub lacking: Vec<Lacking>,
+    /// `PR_SET_NO_NEW_PRIVS`
+    pub no_new_privileges: bool,
+    /// seccomp(2)
+    pub system_call_filter: bool,
+    /// Its memory stays in memory.
+    pub memory_locked: bool,
+    /// Bytes of it that were locked and in memory at the end.
+    pub memory_locked_bytes: Option<u64>,
+    /// What the kernel refused, in words.
+    pub refused: Vec<String>,
+}
+
+/// A capability that was not there.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lacking {
+    pub capability: String,
+    /// What the report lacks.
+    pub lack: String,
+}

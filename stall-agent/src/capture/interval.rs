@@ -30,6 +30,10 @@ pub struct IntervalSeries {
     /// Median and 99th percentile of totals.
     pub p50_ns: u64,
     pub p99_ns: u64,
+    /// Totals by wide bucket of `stall_common::histogram`, the empty ones left out; `None` in captures of a version that
+    /// did not keep them.
+    #[serde(default)]
+    pub total_counts: Option<Vec<(u8, u32)>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -14,6 +14,8 @@ pub struct Inventory {
     pub processes_seen: u64,
     pub volumes: Vec<Volume>,
     pub trim: TrimSchedule,
+    /// YAML files of `/oem`; `None` when there is no such directory, or it had not answered.
+    pub oem: Option<Vec<OemFile>>,
     pub view: View,
     /// Names that could not be had.
     pub name_gaps: Vec<NameGap>,
@@ -37,6 +39,14 @@ pub struct TrimSchedule {
     pub last_run_unix_ns: Option<i64>,
     /// `/etc/fstab`
     pub fstab: Vec<FstabEntry>,
+}
+
+/// A file that Elemental's cloud-init applies at boot.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OemFile {
+    pub name: String,
+    /// Whether the word `fstrim` is in it; `None` when it was not in memory, or could not be read.
+    pub mentions_fstrim: Option<bool>,
 }
 
 /// A systemd unit, as its files have it; the default when there is none.

@@ -13,10 +13,12 @@ mod task;
 
 use std::io::Read;
 
-pub use cost::{Loss, Overhead, ProgramCost};
+pub use cost::{Confinement, Lacking, Loss, Overhead, ProgramCost};
 pub use disk::{Contents, Disk, DiskFacts, DiskStat, InFlight, Mount, Partition};
 pub use interval::{Interval, IntervalDiscards, IntervalSeries, IntervalUse};
-pub use inventory::{FstabEntry, Inventory, NameGap, TrimSchedule, UnitState, View, Volume};
+pub use inventory::{
+    FstabEntry, Inventory, NameGap, OemFile, TrimSchedule, UnitState, View, Volume,
+};
 pub use request::{Discards, EndedRequest, Histogram, Op, Owner, Series, UnfinishedRequest, Use};
 use serde::{Deserialize, Serialize};
 pub use task::{
@@ -43,6 +45,9 @@ pub struct Capture {
     pub window: Window,
     /// One row per hook of the plan.
     pub hooks: Vec<Hook>,
+    /// Fields the kernel does not have, and what is not known for want of them.
+    #[serde(default)]
+    pub gaps: Vec<Gap>,
     pub disks: Vec<Disk>,
     /// Processes that submitted requests; `id`s are unique, tgids need not be.
     pub actors: Vec<Actor>,
@@ -73,6 +78,9 @@ pub struct Capture {
     pub intervals: Vec<Interval>,
     pub loss: Vec<Loss>,
     pub overhead: Overhead,
+    /// `None` in a capture of a version that did not confine itself.
+    #[serde(default)]
+    pub confinement: Option<Confinement>,
     #[serde(default)]
     pub inventory: Inventory,
 }
@@ -142,6 +150,20 @@ pub struct Hook {
     pub state: HookState,
     /// In one sentence, why it is not attached, and what the report lacks for it.
     pub reason: Option<String>,
+    /// What the report lacks for it; part of `reason`.
+    #[serde(default)]
+    pub lack: Option<String>,
+}
+
+/// Fields of the kernel's structures that serve one purpose, and are not all there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gap {
+    /// Which: a name of `kernel::layout::PARTS`.
+    pub part: String,
+    /// The fields, comma-separated.
+    pub missing: String,
+    /// What the report lacks.
+    pub lack: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -192,6 +214,22 @@ impl Capture {
             other => return Err(ReadError::Version(other.unwrap_or(0))),
         }
         serde_json::from_value(value).map_err(ReadError::Damaged)
+    }
+
+    /// Whether a program was wanted, and did not run.
+    #[must_use]
+    pub fn lacks_program(&self, name: &str) -> bool {
+        let mut hooks = self.hooks.iter().filter(|hook| hook.program == name);
+        hooks.any(|hook| match hook.state {
+            HookState::Missing | HookState::Failed => true,
+            HookState::Attached | HookState::NotNeeded => false,
+        })
+    }
+
+    /// Whether the kernel does not have the fields of a part.
+    #[must_use]
+    pub fn lacks_part(&self, name: &str) -> bool {
+        self.gaps.iter().any(|gap| gap.part == name)
     }
 
     /// The disk of an index used in this capture.

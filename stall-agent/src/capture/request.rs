@@ -73,6 +73,12 @@ pub struct Use {
     pub exposed_total_ns: u64,
     /// Time of these requests during which a discard was in flight.
     pub overlap_ns: u64,
+    /// Totals of the exposed, in buckets four times as wide (`stall_common::exposure`).
+    #[serde(default)]
+    pub exposed_latency: Histogram,
+    /// The same of the others.
+    #[serde(default)]
+    pub unexposed_latency: Histogram,
 }
 
 /// What one actor, a thread of the kernel, did on one disk with one operation for one control group; part of

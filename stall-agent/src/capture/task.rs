@@ -53,7 +53,8 @@ pub struct Pod {
     pub name: Option<String>,
     pub container: Option<String>,
     pub container_id: Option<String>,
-    /// IP addresses, from the hosts file kubelet writes for it.
+    /// IP addresses, from the hosts file kubelet writes for it; of a Longhorn engine's also the others of its network
+    /// namespace.
     pub addresses: Vec<String>,
 }
 

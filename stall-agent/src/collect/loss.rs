@@ -1,5 +1,7 @@
 //! What was not measured, by cause; causes that did not happen are there with 0.
 
+use std::collections::BTreeMap;
+
 use anyhow::Result;
 use stall_common::loss::Loss as Cause;
 
@@ -25,14 +27,29 @@ pub struct Own {
     pub task_iterations_failed: u64,
     /// Runs of our programs the kernel skipped.
     pub recursion_misses: u64,
+    /// Parts of the run that panicked, whose findings are missing.
+    pub internal_errors: u64,
 }
 
-/// Every cause with its count.
+/// What the programs counted, by cause.
+pub type Kernels = BTreeMap<&'static str, u64>;
+
+/// Reads what the programs counted.
 ///
 /// # Errors
 ///
 /// When the kernel refuses to read the map.
-pub fn rows(maps: &Maps, own: &Own) -> Result<Vec<Loss>> {
+pub fn kernels(maps: &Maps) -> Result<Kernels> {
+    let counts = Cause::ALL.iter().map(|cause| {
+        let count = maps.losses.get(&(*cause as u32), 0)?;
+        Ok((cause.name(), count))
+    });
+    counts.collect()
+}
+
+/// Every cause with its count.
+#[must_use]
+pub fn rows(kernels: &Kernels, own: &Own) -> Vec<Loss> {
     let mut rows = Vec::new();
     for cause in Cause::ALL {
         let extra = match cause {
@@ -40,7 +57,7 @@ pub fn rows(maps: &Maps, own: &Own) -> Result<Vec<Loss>> {
             Cause::MissedCompletion => own.missed_completions,
             _ => 0,
         };
-        let count = maps.losses.get(&(*cause as u32), 0)? + extra;
+        let count = kernels.get(cause.name()).copied().unwrap_or(0) + extra;
         rows.push((cause.name(), count));
     }
     let Own {
@@ -52,6 +69,7 @@ pub fn rows(maps: &Maps, own: &Own) -> Result<Vec<Loss>> {
         stacks_without_symbols,
         task_iterations_failed,
         recursion_misses,
+        internal_errors,
     } = *own;
     rows.extend([
         ("program_recursion_misses", recursion_misses),
@@ -60,10 +78,11 @@ pub fn rows(maps: &Maps, own: &Own) -> Result<Vec<Loss>> {
         ("names_given_up", names_given_up),
         ("stacks_without_symbols", stacks_without_symbols),
         ("task_iterations_failed", task_iterations_failed),
+        ("internal_errors", internal_errors),
     ]);
     let rows = rows.into_iter().map(|(cause, count)| Loss {
         cause: cause.to_owned(),
         count,
     });
-    Ok(rows.collect())
+    rows.collect()
 }

@@ -7,6 +7,7 @@ use stall_common::actor::{Use, UseKey};
 use stall_common::blocked::{Blocked, BlockedKey, Sleep};
 use stall_common::discard::{DiscardKey, Discards};
 use stall_common::disk::{DiskState, NAME_LEN, Series};
+use stall_common::exposure::Sides;
 use stall_common::owner::{Owned, OwnerKey};
 use stall_common::request::Request;
 use stall_common::stack::Stack;
@@ -21,6 +22,7 @@ pub struct Maps {
     /// By name, filled up with zeros.
     pub disk_filter: HashMap<MapData, [u8; NAME_LEN], u32>,
     pub uses: HashMap<MapData, UseKey, Use>,
+    pub sides: Array<MapData, Sides>,
     pub owners: HashMap<MapData, OwnerKey, Owned>,
     pub discards: HashMap<MapData, DiscardKey, Discards>,
     pub sleeps: HashMap<MapData, u32, Sleep>,
@@ -55,6 +57,7 @@ impl Maps {
             disk_states: take!(ebpf, "DISK_STATES"),
             disk_filter: take!(ebpf, "DISK_FILTER"),
             uses: take!(ebpf, "USES"),
+            sides: take!(ebpf, "SIDES"),
             owners: take!(ebpf, "OWNERS"),
             discards: take!(ebpf, "DISCARDS"),
             sleeps: take!(ebpf, "SLEEPS"),

@@ -25,6 +25,7 @@ pub struct Names {
 }
 
 /// All names, and how many could not be had.
+#[derive(Default)]
 pub struct Known {
     actors: BTreeMap<u32, Process>,
     tasks: BTreeMap<u32, Process>,

@@ -1,7 +1,7 @@
 //! Per disk and operation: the shards summed up, and what came since the last look.
 
 use stall_common::disk::{LATENCIES, Latency, Series as Shard};
-use stall_common::histogram::{BUCKETS, middle};
+use stall_common::histogram::{BUCKETS, WIDE, middle, wide};
 
 use crate::capture::Histogram;
 
@@ -86,6 +86,18 @@ impl Series {
         Some(middle(bucket))
     }
 
+    /// The totals between the last two looks by wide bucket, the empty ones left out.
+    #[must_use]
+    pub fn recent_counts(&self) -> Vec<(u8, u32)> {
+        let mut counts = [0u32; WIDE];
+        for (bucket, count) in self.recent.iter().enumerate() {
+            let sum = &mut counts[wide(bucket)];
+            *sum = sum.saturating_add(*count);
+        }
+        let counts = (0u8..).zip(counts);
+        counts.filter(|(_, count)| *count > 0).collect()
+    }
+
     fn advance(&mut self, now: &[[u32; BUCKETS]; LATENCIES]) {
         let counts = now.as_flattened().iter().zip(self.last.as_flattened());
         let totals = self.totals.as_flattened_mut().iter_mut();
@@ -162,5 +174,7 @@ mod tests {
         series.update([second].into_iter());
         assert_eq!(series.recent_quantile_ns(0.5), Some(middle(fast)));
         assert_eq!(series.recent_quantile_ns(0.99), Some(middle(slow)));
+        let expected = [(wide(fast) as u8, 9), (wide(slow) as u8, 1)];
+        assert_eq!(series.recent_counts(), expected);
     }
 }

@@ -6,10 +6,13 @@ use anyhow::Result;
 use stall_common::actor::{Use as Sums, UseKey};
 use stall_common::discard;
 use stall_common::disk::{DiskState, Latency};
+use stall_common::exposure::{EXPOSED, Sides, UNEXPOSED, finer};
 
 use super::maps::Maps;
 use super::series::Series;
-use crate::capture::{self, Interval, IntervalDiscards, IntervalSeries, IntervalUse, Op};
+use crate::capture::{
+    self, Histogram, Interval, IntervalDiscards, IntervalSeries, IntervalUse, Op,
+};
 
 /// Everything read so far, and the intervals made of it.
 pub struct Snapshots {
@@ -107,11 +110,12 @@ impl Snapshots {
 
     /// The rows of the capture per actor, disk and operation.
     #[must_use]
-    pub fn use_rows(&self) -> Vec<capture::Use> {
+    pub fn use_rows(&self, maps: &Maps) -> Vec<capture::Use> {
+        let sides = |sums: &Sums| maps.sides.get(&sums.sides, 0).ok();
         let mut rows: Vec<_> = self
             .uses
             .iter()
-            .map(|(key, sums)| use_row(*key, sums))
+            .map(|(key, sums)| use_row(*key, sums, sides(sums).as_ref()))
             .collect();
         rows.sort_by_key(|row| (row.disk, row.actor, row.op));
         rows
@@ -191,6 +195,7 @@ fn interval_row(disk: u16, op: Op, series: &Series, grown: &super::series::Sums)
         device_ns: grown.device_ns,
         p50_ns: series.recent_quantile_ns(0.5).unwrap_or(0),
         p99_ns: series.recent_quantile_ns(0.99).unwrap_or(0),
+        total_counts: Some(series.recent_counts()),
     }
 }
 
@@ -217,7 +222,9 @@ fn row(disk: u16, op: Op, series: &Series, events: &stall_common::disk::Events) 
     }
 }
 
-fn use_row(key: UseKey, sums: &Sums) -> capture::Use {
+fn use_row(key: UseKey, sums: &Sums, sides: Option<&Sides>) -> capture::Use {
+    let side =
+        |index: usize| sides.map_or_else(Histogram::default, |sides| side(&sides.counts[index]));
     capture::Use {
         actor: key.actor,
         disk: key.disk,
@@ -235,5 +242,14 @@ fn use_row(key: UseKey, sums: &Sums) -> capture::Use {
         exposed_slow_ops: sums.exposed_slow_ops,
         exposed_total_ns: sums.exposed_total_ns,
         overlap_ns: sums.overlap_ns,
+        exposed_latency: side(EXPOSED),
+        unexposed_latency: side(UNEXPOSED),
     }
+}
+
+/// In the buckets of `stall_common::histogram` that stand for the wider ones.
+fn side(counts: &[u32]) -> Histogram {
+    let filled = counts.iter().enumerate().filter(|(_, count)| **count > 0);
+    let rows = filled.map(|(index, count)| (finer(index) as u16, u64::from(*count)));
+    Histogram(rows.collect())
 }

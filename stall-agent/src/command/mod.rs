@@ -64,8 +64,10 @@ pub fn read(process: &Process) -> Option<Command> {
         "etcd" => Command::Etcd,
         "kubelet" => Command::Kubelet,
         "longhorn" => return longhorn::read(args),
-        "virt-launcher" | "virt-launcher-monitor" => Command::Launcher(launcher(args)),
-        _ if is_emulator(program) => Command::Vm(vm(args)),
+        "virt-launcher" | "virt-launcher-monitor" => {
+            Command::Launcher(own(launcher(args), process))
+        }
+        _ if is_emulator(program) => Command::Vm(own(vm(args), process)),
         _ if has_stem(program, &["rke2", "k3s"]) => Command::Kubernetes,
         _ if has_stem(program, &["containerd"]) => Command::Containerd,
         _ if program.starts_with("longhorn-") => Command::Longhorn,
@@ -75,6 +77,27 @@ pub fn read(process: &Process) -> Option<Command> {
     Some(command)
 }
 
+/// Whether a process in a pod says it is the virtual machine of another namespace than the pod's: whoever runs a pod
+/// calls its programs as they like, and `KubeVirt` runs a machine in its own namespace.
+#[must_use]
+pub fn names_foreign_vm(process: &Process) -> bool {
+    is_emulator(program(process)) && is_foreign(&vm(&process.args), process)
+}
+
+fn own(vm: Vm, process: &Process) -> Vm {
+    if is_foreign(&vm, process) {
+        Vm::default()
+    } else {
+        vm
+    }
+}
+
+fn is_foreign(vm: &Vm, process: &Process) -> bool {
+    let pod = process.pod.as_ref().and_then(|pod| pod.namespace.as_ref());
+    let said = vm.namespace.as_ref();
+    pod.zip(said).is_some_and(|(pod, said)| pod != said)
+}
+
 /// Whether a name of at most 15 characters may be that of a program whose command line says more about VMs and
 /// volumes: what a first look at all processes goes by.
 #[must_use]
@@ -82,6 +105,8 @@ pub fn is_worth_reading(comm: &str) -> bool {
     is_emulator(comm)
         || comm.starts_with("longhorn")
         || comm.starts_with("virt-launcher")
+        // SPDK calls its threads, the first too, `reactor_<cpu>`.
+        || comm.starts_with("reactor_")
         || matches!(comm, "tgtd" | "spdk_tgt" | "fstrim")
 }
 

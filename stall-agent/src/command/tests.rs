@@ -73,6 +73,35 @@ fn a_program_is_known_by_its_file_when_its_arguments_are_gone() {
 }
 
 #[test]
+fn a_pod_cannot_say_it_is_a_machine_of_another_namespace() {
+    let in_pod = |namespace: &str| Process {
+        pod: Some(crate::capture::Pod {
+            namespace: Some(namespace.to_owned()),
+            ..crate::capture::Pod::default()
+        }),
+        ..of(&["qemu-kvm", "-name", "guest=prod_db"])
+    };
+    assert_eq!(
+        read(&in_pod("prod")),
+        Some(Command::Vm(name(Some("prod"), "db")))
+    );
+    assert!(!names_foreign_vm(&in_pod("prod")));
+    assert_eq!(read(&in_pod("ci")), Some(Command::Vm(Vm::default())));
+    assert!(names_foreign_vm(&in_pod("ci")));
+}
+
+#[test]
+fn spdk_is_found_by_the_name_it_gives_its_first_thread() {
+    assert!(is_worth_reading("reactor_0"));
+    let target = Process {
+        comm: "reactor_0".to_owned(),
+        exe: Some("/usr/local/bin/spdk_tgt".to_owned()),
+        ..of(&["spdk_tgt", "-m", "0x1"])
+    };
+    assert_eq!(read(&target), Some(Command::Spdk));
+}
+
+#[test]
 fn a_launcher_names_its_vm() {
     let launcher =
         process("/usr/bin/virt-launcher --qemu-timeout 331s --name vm1 --uid 3 --namespace prod");

@@ -34,9 +34,13 @@ impl<'a> Line<'a> {
     }
 }
 
-/// The innermost systemd service, scope or other unit that the lines name.
+/// The systemd service, scope or other unit that the lines name, as systemd itself reads them (`cg_path_get_unit`):
+/// below slices the first part is the unit, and what lies in it is not systemd's. In a user's manager
+/// (`user@1000.service`), the unit of that manager.
 ///
-/// Slices hold units and are none that a person would stop: they do not count.
+/// Slices hold units and are none that a person would stop: they do not count. A line that leads elsewhere than to
+/// the root speaks for those after it: what is in a pod of the cgroupfs driver is in no unit, although the unified
+/// hierarchy of a hybrid host may have left it in the one that started the runtime.
 #[must_use]
 pub fn unit<S: AsRef<str>>(lines: &[S]) -> Option<String> {
     let mut lines: Vec<_> = lines
@@ -44,12 +48,21 @@ pub fn unit<S: AsRef<str>>(lines: &[S]) -> Option<String> {
         .filter_map(|line| Line::parse(line.as_ref()))
         .collect();
     lines.sort_by_key(Line::rank);
-    lines.iter().find_map(|line| unit_in(line.path))
+    let mut placed = lines.iter().filter(|line| line.path != "/");
+    unit_in(placed.next()?.path)
 }
 
 fn unit_in(path: &str) -> Option<String> {
-    let mut parts = path.rsplit('/');
-    parts.find(|part| is_unit(part)).map(unescape)
+    let mut parts = path.split('/').filter(|part| !is_passed_over(part));
+    let first = parts.next().filter(|part| is_unit(part))?;
+    let of_user = first.starts_with("user@").then(|| parts.next()).flatten();
+    let unit = of_user.filter(|part| is_unit(part)).unwrap_or(first);
+    Some(unescape(unit))
+}
+
+/// Slices, and the way up out of the reader's own control group namespace.
+fn is_passed_over(part: &str) -> bool {
+    part.is_empty() || part == ".." || part.ends_with(".slice")
 }
 
 /// What systemd puts processes under.
@@ -117,6 +130,22 @@ mod tests {
     fn a_pod_of_the_cgroupfs_driver_has_none() {
         let text = "0::/kubepods/burstable/pod5f0c-11/0a1b2c";
         assert_eq!(unit_of(text), None);
+        let hybrid = "4:blkio:/kubepods/pod5f0c-11/0a\n1:name=systemd:/kubepods/pod5f0c-11/0a\n0::/system.slice/rke2-server.service";
+        assert_eq!(unit_of(hybrid), None);
+    }
+
+    #[test]
+    fn a_systemd_in_a_container_names_no_unit_of_the_host() {
+        let scope = "0::/kubepods.slice/kubepods-pod1_2.slice/cri-containerd-ab12.scope/system.slice/fstrim.service";
+        assert_eq!(unit_of(scope).unwrap(), "cri-containerd-ab12.scope");
+        let cgroupfs = "0::/kubepods/pod5f0c-11/0a1b2c/system.slice/fstrim.service";
+        assert_eq!(unit_of(cgroupfs), None);
+    }
+
+    #[test]
+    fn the_way_out_of_a_namespace_is_passed_over() {
+        let text = "0::/../../../system.slice/fstrim.service";
+        assert_eq!(unit_of(text).unwrap(), "fstrim.service");
     }
 
     #[test]

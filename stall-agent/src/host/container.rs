@@ -3,9 +3,14 @@
 //! Pure. Serves the systemd driver (`kubepods-burstable-pod<uid>.slice/cri-containerd-<id>.scope`, the uid's dashes
 //! written as underscores), the cgroupfs driver (`kubepods/burstable/pod<uid>/<id>`), and cgroup v1, v2 and both at
 //! once: the first line that names a pod or a container is believed, hybrid hosts name them in the v1 lines only.
-//! Static pods have a uid of 32 hexadecimal digits without dashes.
+//! Static pods have a uid of 32 hexadecimal digits without dashes. A Kubernetes inside of a container has pods of its
+//! own: the outermost is the host's, and nothing on the host names the others. What users call the control groups
+//! below `user.slice`, which are theirs, is not believed.
 
 use super::cgroup::Line;
+
+/// Where users have control groups of their own (systemd.special(7)).
+const USERS: &str = "user.slice";
 
 /// What a cgroup path names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,11 +39,20 @@ pub fn place<S: AsRef<str>>(lines: &[S]) -> Place {
 
 fn place_in(path: &str) -> Place {
     let mut place = Place::default();
-    for part in path.split('/') {
-        if let Some(uid) = pod_uid(part) {
-            place.pod_uid = Some(uid);
-        } else if let Some(id) = container_id(part) {
-            place.container_id = Some(id.to_owned());
+    // With a runtime that was told of systemd and one that was not: `<slice>:cri-containerd:<id>`.
+    let parts = path
+        .split(['/', ':'])
+        .filter(|part| !matches!(*part, "" | ".."));
+    for (depth, part) in parts.enumerate() {
+        if depth == 0 && part == USERS {
+            break;
+        }
+        if place.pod_uid.is_none() {
+            place.pod_uid = pod_uid(part);
+        }
+        place.container_id = container_id(part).map(str::to_owned);
+        if place.container_id.is_some() {
+            break;
         }
     }
     place
@@ -136,6 +150,35 @@ mod tests {
         let hash = "0123456789abcdef0123456789abcdef";
         let line = format!("0::/kubepods/burstable/pod{hash}/{ID}");
         assert_eq!(of(&[&line]).0.as_deref(), Some(hash));
+    }
+
+    #[test]
+    fn the_outermost_pod_is_the_hosts() {
+        let inner = "0::/kubepods/burstable/podaaaaaaaa-1111-2222-3333-444444444444";
+        let line = format!(
+            "0::/kubepods/pod{UID}/{ID}/{}/{}",
+            &inner[4..],
+            "e".repeat(64)
+        );
+        assert_eq!(of(&[&line]), both());
+    }
+
+    #[test]
+    fn a_runtime_that_knows_no_systemd_is_read() {
+        let uid = UID.replace('-', "_");
+        let line = format!(
+            "0::/system.slice/containerd.service/kubepods-burstable-pod{uid}.slice:cri-containerd:{ID}"
+        );
+        assert_eq!(of(&[&line]), both());
+    }
+
+    #[test]
+    fn a_user_who_names_a_group_like_a_pod_is_in_none() {
+        let own = "user.slice/user-1000.slice/user@1000.service";
+        for up in ["", "../../"] {
+            let line = format!("0::/{up}{own}/kubepods/pod{UID}/{ID}");
+            assert_eq!(of(&[&line]), (None, None), "{line}");
+        }
     }
 
     #[test]

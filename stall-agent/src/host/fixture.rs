@@ -16,6 +16,12 @@ impl Fixture {
         Self { directory }
     }
 
+    /// In memory where there is such a place, for trees of many files.
+    pub(crate) fn in_memory() -> Self {
+        let directory = tempfile::tempdir_in("/dev/shm");
+        directory.map_or_else(|_| Self::new(), |directory| Self { directory })
+    }
+
     pub(crate) fn root(&self) -> HostRoot {
         HostRoot::new(self.directory.path())
     }

@@ -5,17 +5,23 @@
 //! their names rather than wait.
 
 use std::sync::{Mutex, PoisonError, TryLockError};
+use std::time::{Duration, Instant};
 
+use super::mounts::Mounts;
 use super::pods::Pods;
 use super::procfs::{self, Missing};
-use super::{HostRoot, container, kubevirt, longhorn};
-use crate::capture::{Pod, Process};
+use super::{HostRoot, container, kubevirt, longhorn, network};
+use crate::capture::{Pod, Process, ReplicaDirectory};
 use crate::command::{self, Command};
+
+/// A mount table older than this is read again: disks are mounted while a trace runs.
+const STALE: Duration = Duration::from_secs(1);
 
 /// Looks up processes of one host.
 pub struct Identity {
     root: HostRoot,
     pods: Mutex<Pods>,
+    mounts: Mutex<Option<(Instant, Mounts)>>,
 }
 
 impl Identity {
@@ -23,6 +29,7 @@ impl Identity {
     pub fn new(root: HostRoot) -> Self {
         Self {
             pods: Mutex::new(Pods::new(root.clone())),
+            mounts: Mutex::default(),
             root,
         }
     }
@@ -39,11 +46,36 @@ impl Identity {
             Some(Command::Vm(_)) => process.open_disks = kubevirt::open_disks(&self.root, pid),
             Some(Command::Replica(replica)) => {
                 let directory = replica.directory.filter(|path| path.starts_with('/'));
-                process.replica = directory.map(|path| longhorn::directory(&self.root, &path));
+                process.replica = directory.map(|path| self.replica(&path));
+            }
+            Some(Command::Engine(_)) => {
+                if let Some(pod) = &mut process.pod {
+                    self.add_addresses(pod, pid);
+                }
             }
             _ => {}
         }
         Ok(process)
+    }
+
+    /// By which of them a controller's pod is reached by its replicas depends on Longhorn's settings.
+    fn add_addresses(&self, pod: &mut Pod, pid: u32) {
+        for address in network::addresses(&self.root, pid) {
+            if !pod.addresses.contains(&address) {
+                pod.addresses.push(address);
+            }
+        }
+    }
+
+    /// One thread at a time reads the mount table; the others go without rather than wait.
+    fn replica(&self, path: &str) -> ReplicaDirectory {
+        let Ok(mut mounts) = self.mounts.try_lock() else {
+            return longhorn::directory(&self.root, &Mounts::default(), path);
+        };
+        let young = mounts.take().filter(|(read, _)| read.elapsed() < STALE);
+        let (_, mounts) =
+            mounts.insert(young.unwrap_or_else(|| (Instant::now(), Mounts::of_host(&self.root))));
+        longhorn::directory(&self.root, mounts, path)
     }
 
     fn pod(&self, process: &Process) -> Option<Pod> {

@@ -17,7 +17,7 @@ const MAX_PROCESSES: usize = 4 << 20;
 /// Looked up whole; a node has some 100 VMs with a handful of processes each.
 const MAX_KEPT: usize = 4096;
 
-/// Reads all of it; takes milliseconds, and longer on a host that hangs: not for a thread that must not wait.
+/// Reads all of it, but for `/oem`; takes milliseconds, and longer on a host that hangs: not for a thread that must not wait.
 #[must_use]
 pub fn look(root: &HostRoot) -> Inventory {
     let (processes, processes_seen) = processes(root);
@@ -26,6 +26,7 @@ pub fn look(root: &HostRoot) -> Inventory {
         processes_seen,
         volumes: longhorn::volumes(root),
         trim: systemd::trim_schedule(root),
+        oem: None,
         view: namespace::view(root),
         name_gaps: Vec::new(),
     }

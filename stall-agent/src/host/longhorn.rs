@@ -3,6 +3,9 @@
 //! `/dev/longhorn/<volume>` is a node with the number of the volume's own disk, there while the volume is attached
 //! (`go-iscsi-helper/longhorndev`). A replica keeps `volume.meta` (JSON) beside its data
 //! (`longhorn-engine/pkg/replica`). Only metadata is read: no device is opened, no data touched.
+//!
+//! The disk below a replica follows from the host's mount table: in a container, which may not have the host's newer
+//! mounts, the directory itself would tell the disk of the filesystem below the mount point.
 
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::Path;
@@ -11,6 +14,7 @@ use serde_json::Value;
 
 use super::HostRoot;
 use super::block_device::split_number;
+use super::mounts::Mounts;
 use crate::capture::{ReplicaDirectory, Volume, VolumeMeta};
 
 /// `volume.meta` has some 200 bytes.
@@ -33,11 +37,16 @@ pub fn volumes(root: &HostRoot) -> Vec<Volume> {
 }
 
 /// The directory of a replica, by its path on the host; what is not in memory stays unknown, as its disk may be the
-/// one that hangs.
+/// one that hangs. Without a mount table the directory tells its disk itself.
 #[must_use]
-pub fn directory(root: &HostRoot, path: &str) -> ReplicaDirectory {
-    let metadata = root.cached_metadata_within(path).ok();
-    let number = metadata.and_then(|metadata| split_number(metadata.dev()));
+pub fn directory(root: &HostRoot, mounts: &Mounts, path: &str) -> ReplicaDirectory {
+    let number = root.cached_place_within(path).ok().and_then(|place| {
+        let of_mount = place
+            .path
+            .as_deref()
+            .and_then(|path| mounts.device_of(path));
+        of_mount.or_else(|| split_number(place.metadata.dev()))
+    });
     let meta = root.cached_within(Path::new(path).join("volume.meta"), MAX_META);
     ReplicaDirectory {
         path: path.to_owned(),
@@ -77,7 +86,7 @@ mod tests {
             &format!("{}/volume.meta", &DIRECTORY[1..]),
             r#"{"Size":10737418240,"Head":"volume-head-002.img","Dirty":true,"Rebuilding":true,"Error":"","Parent":"volume-snap-a.img","SectorSize":512,"BackingFilePath":""}"#,
         );
-        let found = directory(&fixture.root(), DIRECTORY);
+        let found = directory(&fixture.root(), &Mounts::default(), DIRECTORY);
         let meta = found.meta.unwrap();
         assert_eq!(meta.rebuilding, Some(true));
         assert_eq!(meta.size_bytes, Some(10_737_418_240));
@@ -85,9 +94,48 @@ mod tests {
         assert!(found.minor.is_some());
     }
 
+    /// As one that was followed before: the first time, the kernel notes when, which may wait for the disk.
+    fn followed(fixture: &Fixture, link: &str) {
+        use nix::sys::stat::{UtimensatFlags, utimensat};
+        use nix::sys::time::{TimeSpec, TimeValLike as _};
+        let later = TimeSpec::seconds(1 << 32);
+        let link = fixture.root().path(link);
+        let flags = UtimensatFlags::NoFollowSymlink;
+        utimensat(
+            nix::fcntl::AT_FDCWD,
+            &link,
+            &later,
+            &TimeSpec::zero(),
+            flags,
+        )
+        .unwrap();
+    }
+
+    #[test]
+    fn the_mount_table_tells_the_disk_through_links_too() {
+        let fixture = Fixture::new();
+        fixture
+            .directory("var/lib/harvester/defaultdisk/replicas/pvc-1")
+            .link("data", "/var/lib/harvester/defaultdisk");
+        followed(&fixture, "data");
+        let mounts = Mounts::parse(
+            "1 0 7:0 / / ro - ext2 /dev/loop0 ro\n\
+             2 1 259:6 / /var/lib/harvester/defaultdisk rw - ext4 /dev/nvme0n1p6 rw\n",
+        );
+        for path in [
+            "/var/lib/harvester/defaultdisk/replicas/pvc-1",
+            "/data/replicas/pvc-1",
+        ] {
+            let found = directory(&fixture.root(), &mounts, path);
+            assert_eq!((found.major, found.minor), (Some(259), Some(6)), "{path}");
+        }
+        let gone = directory(&fixture.root(), &mounts, "/data/replicas/pvc-2");
+        assert_eq!(gone.major, None);
+    }
+
     #[test]
     fn a_directory_that_is_gone_has_its_path_only() {
-        let found = directory(&Fixture::new().root(), DIRECTORY);
+        let found = directory(&Fixture::new().root(), &Mounts::default(), DIRECTORY);
         assert_eq!(found.path, DIRECTORY);
         assert_eq!((found.major, found.meta), (None, None));
     }
@@ -103,7 +151,8 @@ mod tests {
             .link("b/volume.meta", "volume.meta")
             .sparse("c/volume.meta", 1 << 30);
         for path in ["/a", "/b", "/c"] {
-            assert_eq!(directory(&fixture.root(), path).meta, None, "{path}");
+            let found = directory(&fixture.root(), &Mounts::default(), path);
+            assert_eq!(found.meta, None, "{path}");
         }
     }
 

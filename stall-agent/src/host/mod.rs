@@ -15,6 +15,8 @@ pub mod kubevirt;
 pub mod longhorn;
 pub mod mounts;
 pub mod namespace;
+pub mod network;
+pub mod oem;
 pub mod pods;
 pub mod procfs;
 pub mod reader;

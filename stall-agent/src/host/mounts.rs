@@ -1,15 +1,18 @@
-//! What is mounted, by device: `/proc/self/mountinfo`.
+//! What is mounted, by device: `/proc/self/mountinfo`, or that of the host's first process.
 
 use std::collections::HashMap;
 use std::path::Path;
 
-use super::HostRoot;
+use super::{HostRoot, namespace};
 use crate::capture::Mount;
 
 /// A Kubernetes node has thousands of lines of up to a few KiB (overlays).
 const MAX_TEXT: u64 = 32 << 20;
 /// Mounts kept of one device; a volume may be bind-mounted once per pod.
 const MAX_PER_DEVICE: usize = 64;
+
+/// Filesystems that pool devices and whose source is one of them.
+const POOLING: [&str; 2] = ["btrfs", "bcachefs"];
 
 /// All mounts of one mount namespace.
 #[derive(Clone, Debug, Default)]
@@ -27,17 +30,12 @@ pub struct Entry {
 }
 
 impl Mounts {
-    /// The mounts as the host sees them: those of this process, or seen from a container those of
-    /// the host's first process.
+    /// The mounts as the host sees them: in another mount namespace than the host's first process those of that
+    /// one, where it shows them, else those of this process.
     #[must_use]
     pub fn of_host(root: &HostRoot) -> Self {
-        let own = "proc/self/mountinfo";
-        let text = if root.is_own() {
-            root.text(own, MAX_TEXT)
-        } else {
-            let first = root.text("proc/1/mountinfo", MAX_TEXT);
-            first.or_else(|| root.text(own, MAX_TEXT))
-        };
+        let files = tables(root.is_own(), namespace::has_mounts_of_first(root));
+        let text = files.iter().find_map(|file| root.text(file, MAX_TEXT));
         Self::parse(&text.unwrap_or_default()).with_pooled_devices(root)
     }
 
@@ -86,12 +84,13 @@ impl Mounts {
     }
 
     /// btrfs and others that pool devices mount under an anonymous device number: their lines get
-    /// that of the block device named as their source.
+    /// that of the block device named as their source. Others, FUSE for one, let whoever mounts them name any source.
     fn with_pooled_devices(mut self, root: &HostRoot) -> Self {
         let mut known = HashMap::new();
         for entry in &mut self.entries {
             let source = &entry.mount.source;
-            if entry.major != 0 || !source.starts_with("/dev/") {
+            let pools = POOLING.contains(&entry.mount.filesystem.as_str());
+            if entry.major != 0 || !pools || !source.starts_with("/dev/") {
                 continue;
             }
             let number = *known
@@ -102,6 +101,18 @@ impl Mounts {
             }
         }
         self
+    }
+}
+
+/// Which tables tell the host's mounts, the best first. After `chroot /host` in a container the root is the process's
+/// own and the mount namespace is not.
+fn tables(own_root: bool, own_mounts: Option<bool>) -> &'static [&'static str] {
+    const OWN: &str = "proc/self/mountinfo";
+    const FIRST: &str = "proc/1/mountinfo";
+    if own_root && own_mounts != Some(false) {
+        &[OWN]
+    } else {
+        &[FIRST, OWN]
     }
 }
 
@@ -189,6 +200,17 @@ mod tests {
     }
 
     #[test]
+    fn in_a_container_the_first_process_tells_the_hosts_mounts() {
+        let own = &["proc/self/mountinfo"][..];
+        assert_eq!(tables(true, Some(true)), own);
+        assert_eq!(tables(true, None), own);
+        let first = &["proc/1/mountinfo", "proc/self/mountinfo"][..];
+        for (root, mounts) in [(true, Some(false)), (false, Some(false)), (false, None)] {
+            assert_eq!(tables(root, mounts), first, "{root} {mounts:?}");
+        }
+    }
+
+    #[test]
     fn gives_the_mounts_of_a_device_whole_filesystem_first() {
         let mounts = Mounts::parse(NODE).of(259, 6);
         assert_eq!(mounts.len(), 2);
@@ -214,6 +236,16 @@ mod tests {
             .file("sys/class/block/vdb1/dev", "254:17\n");
         let mounts = Mounts::of_host(&fixture.root());
         assert_eq!(mounts.of(254, 17)[0].mount_point, "/data");
+    }
+
+    #[test]
+    fn a_source_that_anybody_may_name_is_not_believed() {
+        let fixture = Fixture::new();
+        let fuse = "63 27 0:50 / /home/a/x rw - fuse.x /dev/vdb1 rw,user_id=1000\n";
+        fixture
+            .file("proc/1/mountinfo", fuse)
+            .file("sys/class/block/vdb1/dev", "254:17\n");
+        assert!(Mounts::of_host(&fixture.root()).of(254, 17).is_empty());
     }
 
     #[test]

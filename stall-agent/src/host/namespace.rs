@@ -11,19 +11,22 @@ const FIRST_PID_NAMESPACE: &str = "pid:[4026531836]";
 pub fn view(root: &HostRoot) -> View {
     let own = HostRoot::default();
     let pid_namespace = own.link("proc/self/ns/pid");
-    let same = |name: &str| {
-        let mine = own.link(format!("proc/self/ns/{name}"))?;
-        let hosts = root.link(format!("proc/1/ns/{name}"))?;
-        Some(mine == hosts)
-    };
     View {
         host_root: root.path("").display().to_string(),
         pid_namespace_is_hosts: pid_namespace.map(|own| own == FIRST_PID_NAMESPACE),
-        mount_namespace_is_hosts: same("mnt"),
+        mount_namespace_is_hosts: has_mounts_of_first(root),
         proc_is_hosts: root
             .link("proc/1/ns/pid")
             .map(|first| first == FIRST_PID_NAMESPACE),
     }
+}
+
+/// Whether this process is in the mount namespace of the first process below `root`.
+#[must_use]
+pub fn has_mounts_of_first(root: &HostRoot) -> Option<bool> {
+    let own = HostRoot::default().link("proc/self/ns/mnt")?;
+    let first = root.link("proc/1/ns/mnt")?;
+    Some(own == first)
 }
 
 #[cfg(test)]

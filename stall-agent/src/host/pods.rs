@@ -20,6 +20,8 @@ const RUNTIMES: [&str; 2] = ["run/k3s/containerd", "run/containerd"];
 /// An OCI `config.json` has some 50 KiB.
 const MAX_CONFIG: u64 = 1 << 20;
 const MAX_HOSTS: u64 = 64 << 10;
+/// First line of the hosts file of a pod that has a network of its own (`managedHostsHeader` of kubelet).
+const POD_NETWORK: &str = "# Kubernetes-managed hosts file.\n";
 const STALE: Duration = Duration::from_secs(1);
 /// Kubernetes names are DNS labels or subdomains: 253 characters at most.
 const MAX_NAME: usize = 253;
@@ -96,7 +98,7 @@ impl Pods {
     }
 
     /// From the hosts file kubelet writes for a pod: the pod's own line comes after those every pod has, and before
-    /// the aliases it asked for.
+    /// the aliases it asked for. Of a pod on the host's network it is a copy of the host's file, and says nothing.
     fn addresses(&self, uid: &str) -> Vec<String> {
         let text = self
             .root
@@ -158,6 +160,9 @@ fn add_annotations(pod: &mut Pod, config: &Value) {
 }
 
 fn addresses(hosts: &str) -> Vec<String> {
+    let Some(hosts) = hosts.strip_prefix(POD_NETWORK) else {
+        return Vec::new();
+    };
     let lines = hosts
         .lines()
         .take_while(|line| !line.contains("HostAliases"));
@@ -206,7 +211,11 @@ fn container_log(name: &str) -> Option<(String, Container)> {
 fn is_name(text: &str) -> bool {
     let plain =
         |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.".contains(&byte);
-    !text.is_empty() && text.len() <= MAX_NAME && text.bytes().all(plain)
+    let ends = [text.bytes().next(), text.bytes().next_back()];
+    let whole = ends
+        .iter()
+        .all(|end| end.is_some_and(|byte| byte.is_ascii_alphanumeric()));
+    whole && text.len() <= MAX_NAME && text.bytes().all(plain)
 }
 
 #[cfg(test)]

@@ -158,6 +158,8 @@ fn names_kubelet_cannot_have_made_are_passed_over() {
         "default_",
         "_a",
         "a_b_c",
+        ".._..",
+        "default_-a",
     ] {
         assert_eq!(pod_directory(&format!("{name}_{UID}")), None, "{name}");
     }

@@ -27,6 +27,8 @@ pub enum Missing {
     Reused,
     #[error("/proc could not be read")]
     Unreadable,
+    #[error("the agent failed at it")]
+    Failed,
 }
 
 /// Describes a process. `start` is its start in nanoseconds of `CLOCK_BOOTTIME` where known: the

@@ -7,6 +7,7 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -197,7 +198,9 @@ impl Shared {
     /// What a thread does until it is replaced or the reader is gone.
     fn serve(&self, number: u64) {
         while let Some(query) = self.take(number) {
-            let process = (self.look_up)(query);
+            // A panic costs the process it was at, not those behind it in the queue.
+            let look_up = AssertUnwindSafe(|| (self.look_up)(query));
+            let process = catch_unwind(look_up).unwrap_or(Err(Missing::Failed));
             self.answer(number, Answer { query, process });
         }
         self.lock().threads -= 1;

@@ -98,3 +98,19 @@ fn describes_real_processes() {
     assert_eq!(answers[0].process.as_ref().unwrap().pid, std::process::id());
     assert_eq!(answers[1].process, Err(Missing::Ended));
 }
+
+#[test]
+fn a_look_up_that_panics_costs_no_other() {
+    let look_up = |query: Query| {
+        assert!(query.pid != 3, "a panic of a test");
+        Ok(Process::default())
+    };
+    let reader = Reader::with(Box::new(look_up)).unwrap();
+    for pid in 0..10 {
+        reader.request(pid, pid, None);
+    }
+    let finished = reader.finish(soon());
+    assert_eq!((finished.answers.len(), finished.given_up), (10, 0));
+    let failed = |answer: &&Answer| answer.process == Err(Missing::Failed);
+    assert_eq!(finished.answers.iter().filter(failed).count(), 1);
+}

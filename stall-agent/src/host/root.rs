@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, IoSliceMut, Read as _};
+use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -18,6 +19,14 @@ const WITHIN: ResolveFlags = ResolveFlags::IN_ROOT.union(ResolveFlags::NO_MAGICL
 const IN_MEMORY: ResolveFlags = WITHIN.union(ResolveFlags::CACHED);
 /// Longest value read from a file of sysfs.
 const MAX_VALUE: u64 = 4096;
+
+/// What a path of the host leads to.
+#[derive(Debug)]
+pub struct Place {
+    /// Without links; `None` when it cannot be told.
+    pub path: Option<String>,
+    pub metadata: Metadata,
+}
 
 /// The directory that is `/` of the host: `/`, or where a container has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,12 +90,16 @@ impl HostRoot {
     }
 
     fn open_resolved(&self, path: &Path, flags: OFlags, resolve: ResolveFlags) -> io::Result<File> {
-        let root = OpenOptions::new()
-            .read(true)
-            .custom_flags(libc::O_PATH | libc::O_DIRECTORY)
-            .open(&self.0)?;
+        let root = self.open_root()?;
         let flags = flags | OFlags::CLOEXEC;
         Ok(rustix::fs::openat2(&root, path, flags, Mode::empty(), resolve)?.into())
+    }
+
+    fn open_root(&self) -> io::Result<File> {
+        OpenOptions::new()
+            .read(true)
+            .custom_flags(libc::O_PATH | libc::O_DIRECTORY)
+            .open(&self.0)
     }
 
     /// Metadata of what a path of the host leads to, links resolved as the host does; opens no device and no pipe.
@@ -114,14 +127,24 @@ impl HostRoot {
         Ok(content)
     }
 
-    /// The same as [`Self::metadata_within`] and without waiting for a disk.
+    /// The same as [`Self::metadata_within`] and without waiting for a disk, with the path on the host that no link
+    /// is left in.
     ///
     /// # Errors
     ///
     /// As the system reports them; `WouldBlock` for what is not in memory.
-    pub fn cached_metadata_within(&self, path: impl AsRef<Path>) -> io::Result<Metadata> {
-        self.open_resolved(path.as_ref(), OFlags::PATH, IN_MEMORY)?
-            .metadata()
+    pub fn cached_place_within(&self, path: impl AsRef<Path>) -> io::Result<Place> {
+        let file = self.open_resolved(path.as_ref(), OFlags::PATH, IN_MEMORY)?;
+        let below = || {
+            let path = path_of(&file)?;
+            let root = path_of(&self.open_root().ok()?)?;
+            let below = Path::new(&path).strip_prefix(root).ok()?;
+            Some(Path::new("/").join(below).to_str()?.to_owned())
+        };
+        Ok(Place {
+            path: below(),
+            metadata: file.metadata()?,
+        })
     }
 
     /// Opens a file; a named pipe or a terminal put in its place is not waited for.
@@ -187,6 +210,13 @@ impl HostRoot {
     pub fn exists(&self, path: impl AsRef<Path>) -> bool {
         self.path(path).exists()
     }
+}
+
+/// Path of an open file, as this process's own `/proc` has it; nothing is looked up on a disk.
+fn path_of(file: &File) -> Option<PathBuf> {
+    Path::new(&format!("/proc/self/fd/{}", file.as_raw_fd()))
+        .read_link()
+        .ok()
 }
 
 fn lossy(name: &OsStr) -> String {

@@ -1,7 +1,7 @@
 //! The schedule of the host's trim, as far as systemd's files tell: `fstrim.timer`, `fstrim.service`, `/etc/fstab`.
 //!
-//! systemd.unit(5): a unit's file is the first in the order of [`PLACES`]; one that is a link to `/dev/null` is
-//! masked; `*.wants/` links enable it; drop-ins `<unit>.d/*.conf` add to it, in the order of their names, those of a
+//! systemd.unit(5): a unit's file is the first in the order of [`PLACES`]; one that is a link to `/dev/null` or
+//! empty is masked; `*.wants/` links enable it; drop-ins `<unit>.d/*.conf` add to it, in the order of their names, those of a
 //! higher place instead of those of the same name below. Whether a service runs is told by its cgroup. systemd
 //! itself is not asked.
 
@@ -11,9 +11,10 @@ use std::os::unix::fs::MetadataExt as _;
 use super::HostRoot;
 use crate::capture::{FstabEntry, TrimSchedule, UnitState};
 
-const PLACES: [&str; 4] = [
+const PLACES: [&str; 5] = [
     "etc/systemd/system",
     "run/systemd/system",
+    "usr/local/lib/systemd/system",
     "usr/lib/systemd/system",
     "lib/systemd/system",
 ];
@@ -52,7 +53,7 @@ fn unit(root: &HostRoot, name: &str) -> UnitState {
     let settings = settings(root, name, &file);
     let setting = |key: &str| settings.get(key).cloned();
     UnitState {
-        masked: root.link(&file).as_deref() == Some("/dev/null"),
+        masked: is_masked(root, &file),
         enabled: is_wanted(root, name),
         running: runs(root, name),
         exec_start: setting("ExecStart"),
@@ -61,6 +62,14 @@ fn unit(root: &HostRoot, name: &str) -> UnitState {
         persistent: setting("Persistent"),
         file: Some(format!("/{file}")),
     }
+}
+
+fn is_masked(root: &HostRoot, file: &str) -> bool {
+    let is_empty = || {
+        let metadata = root.metadata_within(file);
+        metadata.is_ok_and(|metadata| metadata.is_file() && metadata.len() == 0)
+    };
+    root.link(file).as_deref() == Some("/dev/null") || is_empty()
 }
 
 /// Also a link that leads nowhere here.

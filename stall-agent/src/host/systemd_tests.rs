@@ -72,6 +72,24 @@ fn a_drop_in_changes_the_schedule() {
 }
 
 #[test]
+fn an_empty_file_masks_and_a_local_one_counts() {
+    let fixture = host();
+    fixture.file("etc/systemd/system/fstrim.timer", "");
+    assert!(trim_schedule(&fixture.root()).timer.masked);
+    let fixture = host();
+    fixture.file(
+        "usr/local/lib/systemd/system/fstrim.service",
+        "[Service]\nExecStart=/usr/local/sbin/gentle-fstrim\n",
+    );
+    let service = trim_schedule(&fixture.root()).service;
+    assert_eq!(
+        service.exec_start.as_deref(),
+        Some("/usr/local/sbin/gentle-fstrim")
+    );
+    assert!(!service.masked);
+}
+
+#[test]
 fn a_host_without_any_has_none() {
     let schedule = trim_schedule(&Fixture::new().root());
     assert_eq!(schedule.timer, UnitState::default());

@@ -38,8 +38,11 @@ pub struct Btf<'a> {
 
 const MAGIC: u16 = 0xeb9f;
 const TYPE_BYTES: usize = 12;
-/// Typedefs, qualifiers and nested members followed at most; real chains are below ten.
+/// Typedefs, qualifiers and nested arrays followed at most; real chains are below ten.
 const MAX_DEPTH: u32 = 32;
+/// Anonymous members looked into at most for one name, in all: a bound on depth alone would leave time
+/// that grows with its power.
+const MAX_ANONYMOUS: u32 = 256;
 
 mod kind {
     pub(super) const INT: u32 = 1;
@@ -102,11 +105,11 @@ impl<'a> Btf<'a> {
     #[must_use]
     pub fn field(&self, structure: &str, path: &str) -> Option<Field> {
         let mut id = self.find(structure, &[kind::STRUCT])?;
-        let mut offset = 0;
+        let mut offset = 0_u32;
         let mut names = path.split('.').peekable();
         while let Some(name) = names.next() {
-            let (member, at) = self.member(id, name, MAX_DEPTH)?;
-            offset += at;
+            let (member, at) = self.member(id, name, &mut { MAX_ANONYMOUS })?;
+            offset = offset.checked_add(at)?;
             if names.peek().is_none() {
                 let size = self.size(member, MAX_DEPTH)?;
                 return Some(Field { offset, size });
@@ -150,7 +153,7 @@ impl<'a> Btf<'a> {
     }
 
     /// Type and byte offset of a member, through anonymous structures and unions.
-    fn member(&self, id: u32, name: &str, depth: u32) -> Option<(u32, u32)> {
+    fn member(&self, id: u32, name: &str, left: &mut u32) -> Option<(u32, u32)> {
         let of = self.get(id)?;
         if of.kind != kind::STRUCT && of.kind != kind::UNION {
             return None;
@@ -164,8 +167,9 @@ impl<'a> Btf<'a> {
             if label != 0 {
                 return None;
             }
-            let (found, within) = self.member(self.bare(inner)?, name, depth.checked_sub(1)?)?;
-            Some((found, at? + within))
+            *left = left.checked_sub(1)?;
+            let (found, within) = self.member(self.bare(inner)?, name, left)?;
+            Some((found, at?.checked_add(within)?))
         })
     }
 

@@ -9,79 +9,88 @@ use thiserror::Error;
 
 use super::btf::Btf;
 
+mod parts;
+
+pub use parts::{Asked, PARTS, Part};
+
 /// What the programs cannot do without.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum LayoutError {
     /// All that are missing, comma-separated.
     #[error("this kernel's BTF lacks {0}, which the programs need")]
     Missing(String),
+    #[error(
+        "this kernel's BPF has no atomic addition that returns what was there, as it has from 5.12 on"
+    )]
+    TooOld,
     #[error("this kernel numbers request operations differently ({0} is {1})")]
     Operation(&'static str, u64),
 }
 
-/// One value of the layout: where it goes, what it is called, how many bytes are read.
+/// One value of the layout: where it goes, what it is called, how many bytes are read. What it is for, and whether
+/// there is a trace without it, is in [`PARTS`].
 struct Row {
     to: fn(&mut Layout) -> &mut u32,
     structure: &'static str,
     path: &'static str,
     size: u32,
-    required: bool,
 }
 
 macro_rules! rows {
-    ($($to:ident = $structure:literal . $path:literal, $size:literal, $required:literal;)+) => {
+    ($($to:ident = $structure:literal . $path:literal, $size:literal;)+) => {
         &[$(Row {
             to: |layout| &mut layout.$to,
             structure: $structure,
             path: $path,
             size: $size,
-            required: $required,
         }),+]
     };
 }
 
 const ROWS: &[Row] = rows! {
-    request_q = "request"."q", 8, true;
-    request_rq_disk = "request"."rq_disk", 8, false;
-    request_cmd_flags = "request"."cmd_flags", 4, true;
-    request_rq_flags = "request"."rq_flags", 4, true;
-    request_data_len = "request"."__data_len", 4, true;
-    request_sector = "request"."__sector", 8, true;
-    request_start_time_ns = "request"."start_time_ns", 8, false;
-    request_bio = "request"."bio", 8, false;
-    request_mq_hctx = "request"."mq_hctx", 8, false;
-    request_state = "request"."state", 4, false;
-    hctx_tags = "blk_mq_hw_ctx"."tags", 8, false;
-    tags_nr_tags = "blk_mq_tags"."nr_tags", 4, false;
-    tags_rqs = "blk_mq_tags"."rqs", 8, false;
-    bio_blkg = "bio"."bi_blkg", 8, false;
-    blkg_blkcg = "blkcg_gq"."blkcg", 8, false;
-    blkcg_cgroup = "blkcg"."css.cgroup", 8, false;
-    cgroup_level = "cgroup"."level", 4, false;
-    cgroup_kn = "cgroup"."kn", 8, false;
-    kn_id = "kernfs_node"."id", 8, false;
-    queue_disk = "request_queue"."disk", 8, false;
-    disk_major = "gendisk"."major", 4, true;
-    disk_first_minor = "gendisk"."first_minor", 4, true;
-    disk_name = "gendisk"."disk_name", 32, true;
-    task_flags = "task_struct"."flags", 4, true;
-    task_pid = "task_struct"."pid", 4, true;
-    task_tgid = "task_struct"."tgid", 4, true;
-    task_comm = "task_struct"."comm", 16, true;
-    task_group_leader = "task_struct"."group_leader", 8, true;
-    task_start_boottime = "task_struct"."start_boottime", 8, true;
-    task_mm = "task_struct"."mm", 8, true;
-    task_last_arrival = "task_struct"."sched_info.last_arrival", 8, false;
-    task_sum_exec = "task_struct"."se.sum_exec_runtime", 8, true;
-    task_prev_sum_exec = "task_struct"."se.prev_sum_exec_runtime", 8, true;
-    task_prio = "task_struct"."prio", 4, true;
-    task_on_cpu = "task_struct"."on_cpu", 4, true;
-    task_blocker = "task_struct"."blocker", 8, false;
-    mutex_owner = "mutex"."owner", 8, false;
-    rwsem_owner = "rw_semaphore"."owner", 8, false;
-    semaphore_last_holder = "semaphore"."last_holder", 8, false;
-    mm_arg_start = "mm_struct"."arg_start", 8, true;
-    mm_arg_end = "mm_struct"."arg_end", 8, true;
+    request_q = "request"."q", 8;
+    request_rq_disk = "request"."rq_disk", 8;
+    request_cmd_flags = "request"."cmd_flags", 4;
+    request_rq_flags = "request"."rq_flags", 4;
+    request_data_len = "request"."__data_len", 4;
+    request_sector = "request"."__sector", 8;
+    request_start_time_ns = "request"."start_time_ns", 8;
+    request_bio = "request"."bio", 8;
+    request_mq_hctx = "request"."mq_hctx", 8;
+    request_state = "request"."state", 4;
+    hctx_tags = "blk_mq_hw_ctx"."tags", 8;
+    tags_nr_tags = "blk_mq_tags"."nr_tags", 4;
+    tags_rqs = "blk_mq_tags"."rqs", 8;
+    bio_opf = "bio"."bi_opf", 4;
+    bio_blkg = "bio"."bi_blkg", 8;
+    blkg_blkcg = "blkcg_gq"."blkcg", 8;
+    blkcg_cgroup = "blkcg"."css.cgroup", 8;
+    cgroup_level = "cgroup"."level", 4;
+    cgroup_kn = "cgroup"."kn", 8;
+    kn_id = "kernfs_node"."id", 8;
+    queue_disk = "request_queue"."disk", 8;
+    disk_major = "gendisk"."major", 4;
+    disk_first_minor = "gendisk"."first_minor", 4;
+    disk_name = "gendisk"."disk_name", 32;
+    task_flags = "task_struct"."flags", 4;
+    task_pid = "task_struct"."pid", 4;
+    task_tgid = "task_struct"."tgid", 4;
+    task_comm = "task_struct"."comm", 16;
+    task_group_leader = "task_struct"."group_leader", 8;
+    task_start_boottime = "task_struct"."start_boottime", 8;
+    task_mm = "task_struct"."mm", 8;
+    task_last_arrival = "task_struct"."sched_info.last_arrival", 8;
+    task_sum_exec = "task_struct"."se.sum_exec_runtime", 8;
+    task_prev_sum_exec = "task_struct"."se.prev_sum_exec_runtime", 8;
+    task_prio = "task_struct"."prio", 4;
+    task_on_cpu = "task_struct"."on_cpu", 4;
+    task_on_cpu_byte = "task_struct"."on_cpu", 1;
+    task_blocker = "task_struct"."blocker", 8;
+    mutex_owner = "mutex"."owner", 8;
+    rwsem_owner = "rw_semaphore"."owner", 8;
+    semaphore_last_holder = "semaphore"."last_holder", 8;
+    mm_arg_start = "mm_struct"."arg_start", 8;
+    mm_arg_end = "mm_struct"."arg_end", 8;
 };
 
 /// Request operations whose numbers `stall_common::request::Op::from_code` relies on.
@@ -101,59 +110,40 @@ const OPERATIONS: &[(&str, u64)] = &[
 ///
 /// When a required field is missing or has another size, or an operation another number.
 pub fn resolve(btf: &Btf<'_>) -> Result<Layout, LayoutError> {
+    check_age(btf)?;
     check_operations(btf)?;
     let mut layout = Layout::UNRESOLVED;
-    let mut missing = Vec::new();
     for row in ROWS {
-        match btf.field(row.structure, row.path) {
-            Some(field) if field.size == row.size => *(row.to)(&mut layout) = field.offset,
-            _ if row.required => missing.push(format!("{}.{}", row.structure, row.path)),
-            _ => {}
+        let field = btf.field(row.structure, row.path);
+        if let Some(field) = field.filter(|field| field.size == row.size) {
+            *(row.to)(&mut layout) = field.offset;
         }
     }
     layout.task_state = task_state(btf);
-    if layout.task_state == ABSENT {
-        missing.push("task_struct.__state".to_owned());
-    }
-    if layout.request_rq_disk == ABSENT && layout.queue_disk == ABSENT {
-        missing.push("request_queue.disk".to_owned());
-    }
     let in_flight = btf.enumerator("MQ_RQ_IN_FLIGHT");
     layout.mq_rq_in_flight = in_flight.map_or(ABSENT, |state| state as u32);
-    whole_or_absent(&mut layout);
     layout.rqf_flush_seq = flush_seq(btf);
-    if missing.is_empty() {
-        Ok(layout)
-    } else {
-        Err(LayoutError::Missing(missing.join(", ")))
+    let missing = parts::missing(&layout);
+    if !missing.is_empty() {
+        return Err(LayoutError::Missing(missing.join(", ")));
     }
+    parts::whole_or_absent(&mut layout);
+    Ok(layout)
 }
 
-/// The ways from a request to its control group, and to the others in flight, are of use only as a whole:
-/// programs ask for `bio_blkg` and `request_mq_hctx`.
-fn whole_or_absent(layout: &mut Layout) {
-    let way = [
-        layout.request_bio,
-        layout.blkg_blkcg,
-        layout.blkcg_cgroup,
-        layout.cgroup_level,
-        layout.cgroup_kn,
-        layout.kn_id,
-    ];
-    if way.contains(&ABSENT) {
-        layout.bio_blkg = ABSENT;
-    }
-    let way = [
-        layout.request_state,
-        layout.request_start_time_ns,
-        layout.hctx_tags,
-        layout.tags_nr_tags,
-        layout.tags_rqs,
-        layout.mq_rq_in_flight,
-    ];
-    if way.contains(&ABSENT) {
-        layout.request_mq_hctx = ABSENT;
-    }
+/// Structure and path of every field that is looked for, and the enumerators.
+#[must_use]
+pub fn wanted() -> (Vec<(&'static str, &'static str)>, Vec<&'static str>) {
+    let fields = ROWS.iter().map(|row| (row.structure, row.path));
+    let states = [("task_struct", "__state"), ("task_struct", "state")];
+    let operations = OPERATIONS.iter().map(|(name, _)| *name);
+    (
+        fields.chain(states).collect(),
+        operations
+            .chain(["MQ_RQ_IN_FLIGHT", "__RQF_FLUSH_SEQ"])
+            .chain(HELPERS)
+            .collect(),
+    )
 }
 
 /// `__state` (u32), up to 5.13 `state` (long) (commit 2f064a59a11f).
@@ -167,8 +157,23 @@ fn task_state(btf: &Btf<'_>) -> u32 {
 /// before, it is a macro, bit 4 from 4.10 on (include/linux/blk-mq.h).
 fn flush_seq(btf: &Btf<'_>) -> u32 {
     const MACRO_BIT: u64 = 4;
-    1 << btf.enumerator("__RQF_FLUSH_SEQ").unwrap_or(MACRO_BIT)
+    let bit = btf.enumerator("__RQF_FLUSH_SEQ").unwrap_or(MACRO_BIT);
+    // A bit that `rq_flags` does not have is never set in it.
+    u32::try_from(bit).map_or(0, |bit| 1_u32.checked_shl(bit).unwrap_or(0))
 }
+
+/// BTF does not tell which instructions the verifier takes; the helper that came in the same release does (commit
+/// 34b2021cc616, 5.12). A kernel that lists no helpers at all is let try.
+fn check_age(btf: &Btf<'_>) -> Result<(), LayoutError> {
+    let [any, of_5_12] = HELPERS.map(|name| btf.enumerator(name).is_some());
+    if any && !of_5_12 {
+        return Err(LayoutError::TooOld);
+    }
+    Ok(())
+}
+
+/// A helper that every kernel has, and one that came with what the programs need.
+const HELPERS: [&str; 2] = ["BPF_FUNC_map_lookup_elem", "BPF_FUNC_check_mtu"];
 
 /// An enumerator this kernel does not have is one it does not use.
 fn check_operations(btf: &Btf<'_>) -> Result<(), LayoutError> {

@@ -23,13 +23,14 @@ pub struct Capability {
     pub required: bool,
     /// What was found, in a few words.
     pub found: String,
-    /// What a report lacks without it; `None` when it is there.
+    /// The rule: what a report lacks without it, whether it is there or not; `everything` when it is required.
+    pub without: String,
+    /// The same; `None` when it is there.
     pub lack: Option<String>,
     /// What to do about it; `None` when it is there.
     pub advice: Option<String>,
-    /// Exit code of a trace that fails for want of it.
-    #[serde(skip)]
-    pub exit_code: u8,
+    /// Exit code of a trace that fails for want of it; `None` when there is a trace without it.
+    pub exit_code: Option<u8>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -61,8 +62,8 @@ pub fn demand(root: &HostRoot) -> Result<(), Failure> {
         return Ok(());
     };
     Err(match obstacle.exit_code {
-        code::NO_BTF => Failure::NoBtf,
-        code::LOCKDOWN => Failure::Lockdown {
+        Some(code::NO_BTF) => Failure::NoBtf,
+        Some(code::LOCKDOWN) => Failure::Lockdown {
             level: obstacle.found.clone(),
         },
         _ => Failure::NotPermitted(refusal(obstacle)),

@@ -59,7 +59,16 @@ pub fn facts_from(path: &Path) -> Result<Facts, SupportError> {
         path: path.to_owned(),
         source,
     })?;
-    let btf = Btf::parse(&bytes)?;
+    facts_of(&bytes)
+}
+
+/// Reads the facts from BTF.
+///
+/// # Errors
+///
+/// As for [`facts`].
+pub fn facts_of(bytes: &[u8]) -> Result<Facts, SupportError> {
+    let btf = Btf::parse(bytes)?;
     Ok(Facts {
         tracepoints: tracepoints(&btf),
         iterators: iterators(&btf),

@@ -16,6 +16,8 @@ pub struct Row {
     pub args: (usize, usize),
     /// Programs of one group stand in for each other; the first that fits is taken.
     pub group: &'static str,
+    /// Not needed where the kernel has this tracepoint.
+    pub instead_of: Option<&'static str>,
     pub need: Need,
 }
 
@@ -45,6 +47,7 @@ const fn tracepoint(hook: &'static str, args: (usize, usize), need: Need) -> Row
         kind: Kind::Tracepoint,
         args,
         group: hook,
+        instead_of: None,
         need,
     }
 }
@@ -66,6 +69,14 @@ pub const CATALOG: &[Row] = &[
     Row {
         group: "submission",
         ..tracepoint("block_io_start", (1, 1), Need::Required)
+    },
+    Row {
+        instead_of: Some("block_io_start"),
+        ..tracepoint(
+            "block_getrq",
+            (1, 1),
+            Need::Optional("who submits requests that are issued directly is not known"),
+        )
     },
     Row {
         group: "submission",
@@ -92,6 +103,7 @@ pub const CATALOG: &[Row] = &[
         kind: Kind::Iterator,
         args: (0, ANY),
         group: "d_tasks",
+        instead_of: None,
         need: Need::Optional(
             "tasks in D from before the trace, and those still in D, are not reported",
         ),

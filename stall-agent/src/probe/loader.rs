@@ -79,6 +79,13 @@ impl Loaded {
 }
 
 impl Attached {
+    /// Whether a program runs.
+    #[must_use]
+    pub fn has(&self, program: &str) -> bool {
+        let mut hooks = self.hooks.iter();
+        hooks.any(|hook| hook.program == program && hook.state == HookState::Attached)
+    }
+
     /// Detaches in the reverse order: beginnings before ends.
     pub fn detach(&mut self) {
         while let Some(link) = self.links.pop() {
@@ -170,6 +177,7 @@ fn refused(step: &Step, hook: &mut Hook, error: &ProgramError) -> Result<(), Loa
         Need::Optional(lack) => {
             hook.state = HookState::Failed;
             hook.reason = Some(format!("the kernel refused it ({reason}): {lack}"));
+            hook.lack = Some(lack.to_owned());
             Ok(())
         }
     }

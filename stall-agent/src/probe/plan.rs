@@ -25,9 +25,13 @@ pub enum Verdict {
 pub fn plan(facts: &Facts) -> Vec<Step> {
     let mut steps: Vec<Step> = Vec::new();
     for row in CATALOG {
+        let other = row
+            .instead_of
+            .is_some_and(|hook| facts.tracepoints.contains_key(hook));
         let served = steps
             .iter()
             .any(|step| step.row.group == row.group && step.verdict == Verdict::Load);
+        let served = served || other;
         let verdict = match fits(row, facts) {
             Ok(()) if served => Verdict::NotNeeded,
             Ok(()) => Verdict::Load,
@@ -36,23 +40,34 @@ pub fn plan(facts: &Facts) -> Vec<Step> {
         };
         steps.push(Step { row: *row, verdict });
     }
+    spare(&mut steps);
     steps
 }
 
-/// The first required group no program serves: its hook, and why.
-#[must_use]
-pub fn lacking(steps: &[Step]) -> Option<(&'static str, String)> {
-    steps.iter().find_map(|step| {
-        let served = steps
-            .iter()
-            .any(|other| other.row.group == step.row.group && other.verdict == Verdict::Load);
-        match &step.verdict {
-            Verdict::Missing(why) if step.row.need == Need::Required && !served => {
-                Some((step.row.hook, why.clone()))
-            }
-            Verdict::Missing(_) | Verdict::Load | Verdict::NotNeeded => None,
+/// What is missing and has a stand-in is not needed.
+fn spare(steps: &mut [Step]) {
+    let serve = steps.iter().filter(|step| step.verdict == Verdict::Load);
+    let served: Vec<&str> = serve.map(|step| step.row.group).collect();
+    for step in steps {
+        if served.contains(&step.row.group) && step.verdict != Verdict::Load {
+            step.verdict = Verdict::NotNeeded;
         }
-    })
+    }
+}
+
+/// The first required group no program serves: its hooks, and why not.
+#[must_use]
+pub fn lacking(steps: &[Step]) -> Option<(String, String)> {
+    let is_lacking =
+        |step: &&Step| step.row.need == Need::Required && step.missing_because().is_some();
+    // A group that is served has nothing missing.
+    let group = steps.iter().find(is_lacking)?.row.group;
+    let of_group = steps.iter().filter(|step| step.row.group == group);
+    let mut hooks: Vec<_> = of_group.clone().map(|step| step.row.hook).collect();
+    hooks.dedup();
+    let mut reasons: Vec<_> = of_group.filter_map(Step::missing_because).collect();
+    reasons.dedup();
+    Some((hooks.join(" or "), reasons.join(", ")))
 }
 
 impl Step {
@@ -69,6 +84,22 @@ impl Step {
             hook: self.row.hook.to_owned(),
             state,
             reason,
+            lack: self.missed(),
+        }
+    }
+
+    fn missing_because(&self) -> Option<&str> {
+        match &self.verdict {
+            Verdict::Missing(why) => Some(why),
+            Verdict::Load | Verdict::NotNeeded => None,
+        }
+    }
+
+    /// What the report lacks, as things stand.
+    fn missed(&self) -> Option<String> {
+        match (&self.verdict, self.row.need) {
+            (Verdict::Missing(_), Need::Optional(lack)) => Some(lack.to_owned()),
+            _ => None,
         }
     }
 
@@ -109,6 +140,7 @@ mod tests {
     }
 
     const RECENT: &[(&str, usize)] = &[
+        ("block_getrq", 1),
         ("block_io_start", 1),
         ("block_rq_complete", 3),
         ("block_rq_insert", 1),
@@ -135,6 +167,7 @@ mod tests {
         let loaded = loaded(&steps);
         assert!(loaded.contains(&"block_io_start") && loaded.contains(&"sched_switch"));
         assert!(!loaded.contains(&"block_rq_insert") && !loaded.contains(&"sched_switch_three"));
+        assert!(!loaded.contains(&"block_getrq"));
     }
 
     #[test]
@@ -146,6 +179,7 @@ mod tests {
         assert_eq!(lacking(&steps), None);
         let loaded = loaded(&steps);
         assert!(loaded.contains(&"block_rq_insert") && loaded.contains(&"sched_switch_three"));
+        assert!(loaded.contains(&"block_getrq"));
     }
 
     #[test]

@@ -24,16 +24,19 @@ const MAX_SHARDS: u32 = 16;
 /// Operations a disk sees in practice: read, write, preflush, flush; discards are few.
 const SERIES_PER_DISK: u32 = 5;
 
+/// Some thousand records.
+const RING_BYTES: u32 = 1 << 19;
+
 impl Sizes {
-    /// For a host with so many possible CPUs, disks, and request tags in all.
+    /// For a host with so many possible CPUs, disks, request tags in all, and bytes in a page.
     #[must_use]
-    pub fn for_host(cpus: u32, disks: u32, tags: u32) -> Self {
+    pub fn for_host(cpus: u32, disks: u32, tags: u32, page_bytes: u32) -> Self {
         let disks = disks.clamp(8, MAX_DISKS as u32);
         Self {
             requests: tags.next_power_of_two().clamp(4096, 65536),
             series: (disks * SERIES_PER_DISK).clamp(64, 256),
             shards: cpus.next_power_of_two().clamp(1, MAX_SHARDS),
-            ring_bytes: 1 << 19,
+            ring_bytes: ring_bytes(page_bytes),
             sleeps: 16384,
             actors: 4096,
         }
@@ -52,19 +55,24 @@ impl Sizes {
     }
 }
 
+/// The kernel takes powers of two of whole pages only (kernel/bpf/ringbuf.c), and pages have 4, 16 or 64 KiB.
+fn ring_bytes(page_bytes: u32) -> u32 {
+    RING_BYTES.max(page_bytes.next_power_of_two())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn small_hosts_get_small_maps() {
-        let sizes = Sizes::for_host(2, 3, 384);
+        let sizes = Sizes::for_host(2, 3, 384, 4096);
         assert_eq!((sizes.shards, sizes.series, sizes.requests), (2, 64, 4096));
     }
 
     #[test]
     fn large_hosts_stay_within_bounds() {
-        let sizes = Sizes::for_host(128, 500, 1_000_000);
+        let sizes = Sizes::for_host(128, 500, 1_000_000, 4096);
         assert_eq!(
             (sizes.shards, sizes.series, sizes.requests),
             (16, 256, 65536)
@@ -72,9 +80,18 @@ mod tests {
     }
 
     #[test]
+    fn the_ring_is_whole_pages_whatever_a_page_is() {
+        for page_bytes in [4 << 10, 16 << 10, 64 << 10, 1 << 20] {
+            let bytes = Sizes::for_host(2, 1, 1, page_bytes).ring_bytes;
+            assert!(bytes.is_power_of_two() && bytes.is_multiple_of(page_bytes));
+            assert!(bytes >= 1 << 19, "2,000 records an interval fit twice");
+        }
+    }
+
+    #[test]
     fn the_number_of_shards_is_a_power_of_two() {
         for cpus in 1..200 {
-            assert!(Sizes::for_host(cpus, 1, 1).shards.is_power_of_two());
+            assert!(Sizes::for_host(cpus, 1, 1, 4096).shards.is_power_of_two());
         }
     }
 }

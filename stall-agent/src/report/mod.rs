@@ -1,12 +1,19 @@
 //! The report: the JSON contract and the words for people. It computes nothing; numbers come from
 //! `analysis`, and each is defined in `docs/report.md`.
 
+#[cfg(test)]
+pub(crate) mod documented;
 pub mod model;
+mod page;
 mod schema;
+mod sheet;
 mod summary;
 mod text;
 
 pub use model::{Report, SCHEMA};
+pub use page::page;
 pub use schema::schema;
+pub use sheet::{Paint, sheet};
 pub use summary::summary;
+pub(crate) use text::wrap;
 pub use text::{bytes, duration, escape, factor, share, thousands};

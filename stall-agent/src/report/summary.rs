@@ -1,6 +1,7 @@
 //! The summary for a person at 2 a.m.: at most 15 lines of 80 columns. Foreign names are escaped.
 
 use super::model::{AdviceWhen, Confidence, Fact, Kind, Waiter};
+use super::text::{width, wrap};
 use super::{Report, duration, escape, share, thousands};
 
 const WIDTH: usize = 80;
@@ -31,7 +32,8 @@ pub fn summary(report: &Report, written_to: Option<&str>) -> String {
     page.text()
 }
 
-fn headline(report: &Report) -> String {
+/// What it was, how sure, and in what time.
+pub(super) fn headline(report: &Report) -> String {
     let kind = match report.verdict.kind {
         Kind::HostTrim => "a filesystem trim on this host",
         Kind::GuestTrim => "a guest's own trim",
@@ -70,10 +72,11 @@ fn place(report: &Report) -> String {
 }
 
 /// What tells a person most, in this order.
-const TELLING: [Fact; 10] = [
+const TELLING: [Fact; 11] = [
     Fact::RelativeRisk,
     Fact::LockStep,
     Fact::StuckDiscard,
+    Fact::HangByChance,
     Fact::FirstToHang,
     Fact::DiscardTime,
     Fact::ExposedSlowShare,
@@ -126,7 +129,7 @@ fn whole(facts: &[String], room: usize) -> String {
     for fact in facts {
         if text.is_empty() {
             text.clone_from(fact);
-        } else if text.chars().count() + fact.chars().count() + 2 <= room {
+        } else if width(&text) + width(fact) + 2 <= room {
             text.push_str("; ");
             text.push_str(fact);
         }
@@ -134,7 +137,8 @@ fn whole(facts: &[String], room: usize) -> String {
     text
 }
 
-fn waiter(waiter: &Waiter) -> String {
+/// One that waited, with how much.
+pub(super) fn waiter(waiter: &Waiter) -> String {
     let mut parts = Vec::new();
     if waiter.ops > 0 {
         parts.push(format!(
@@ -187,6 +191,15 @@ fn discards(report: &Report) -> String {
 }
 
 fn lost(report: &Report) -> String {
+    let gaps = match report.coverage_gaps.as_slice() {
+        [] => String::new(),
+        [one] => format!("; on this kernel {}", one.lack),
+        more => format!("; {} gaps of this kernel (coverage_gaps)", more.len()),
+    };
+    causes(report) + &gaps
+}
+
+fn causes(report: &Report) -> String {
     if report.losses.causes.is_empty() {
         return "nothing".to_owned();
     }
@@ -198,17 +211,14 @@ fn lost(report: &Report) -> String {
     causes.collect::<Vec<_>>().join(", ")
 }
 
+/// The first command, or what to do in words where it would have to be cut: a cut command is another command.
 fn command(report: &Report, when: AdviceWhen) -> String {
-    let advice = report
-        .verdict
-        .advice
-        .iter()
-        .find(|advice| advice.when == when);
+    let mut advice = report.verdict.advice.iter();
+    let advice = advice.find(|advice| advice.when == when);
     advice.map_or_else(String::new, |advice| {
-        advice
-            .command
-            .clone()
-            .unwrap_or_else(|| advice.text.clone())
+        let command = advice.command.as_ref();
+        let command = command.filter(|command| width(command) <= WIDTH - LABEL);
+        command.unwrap_or(&advice.text).clone()
     })
 }
 
@@ -230,48 +240,5 @@ impl Page {
     fn text(mut self) -> String {
         self.lines.truncate(LINES);
         self.lines.join("\n") + "\n"
-    }
-}
-
-/// Breaks at spaces; a word longer than a line is cut, and so is what does not fit.
-fn wrap(text: &str, width: usize, lines: usize) -> Vec<String> {
-    let mut wrapped: Vec<String> = Vec::new();
-    for word in text.split(' ').filter(|word| !word.is_empty()) {
-        let word = shorten(word, width);
-        match wrapped.last_mut() {
-            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
-                line.push(' ');
-                line.push_str(&word);
-            }
-            Some(_) | None => wrapped.push(word),
-        }
-    }
-    if wrapped.len() > lines {
-        wrapped.truncate(lines);
-        if let Some(last) = wrapped.last_mut() {
-            *last = shorten(&format!("{last} ..."), width);
-        }
-    }
-    wrapped
-}
-
-fn shorten(text: &str, width: usize) -> String {
-    if text.chars().count() <= width {
-        return text.to_owned();
-    }
-    let kept: String = text.chars().take(width - 3).collect();
-    format!("{kept}...")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn text_is_broken_at_spaces_and_cut_at_the_end() {
-        assert_eq!(wrap("one two three", 7, 3), ["one two", "three"]);
-        assert_eq!(wrap("one two three four", 7, 2), ["one two", "thre..."]);
-        assert_eq!(wrap("abcdefghij", 6, 2), ["abc..."]);
-        assert!(wrap("", 6, 2).is_empty());
     }
 }

@@ -1,5 +1,7 @@
 //! Numbers and foreign strings as words for people.
 
+use unicode_width::UnicodeWidthChar as _;
+
 /// A duration with three digits at most: `350 ns`, `1.25 ms`, `26 min`.
 #[must_use]
 pub fn duration(ns: u64) -> String {
@@ -89,6 +91,57 @@ fn reorders(character: char) -> bool {
         | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
+/// Cells a text takes on a terminal at most.
+#[must_use]
+pub(super) fn width(text: &str) -> usize {
+    text.chars().map(cells).sum()
+}
+
+/// At least one, also for a mark on another character: a name of nothing but marks would fit into any line.
+fn cells(character: char) -> usize {
+    character.width().unwrap_or(0).max(1)
+}
+
+/// At most so many cells; what does not fit gives way to three dots.
+#[must_use]
+pub(super) fn cut(text: &str, cells: usize) -> String {
+    if width(text) <= cells {
+        return text.to_owned();
+    }
+    let (mut kept, mut used) = (String::new(), 3);
+    for character in text.chars() {
+        used += self::cells(character);
+        if used > cells {
+            break;
+        }
+        kept.push(character);
+    }
+    kept + "..."
+}
+
+/// Breaks at spaces; a word longer than a line is cut, and so are lines beyond so many.
+#[must_use]
+pub(crate) fn wrap(text: &str, cells: usize, lines: usize) -> Vec<String> {
+    let mut wrapped: Vec<String> = Vec::new();
+    for word in text.split(' ').filter(|word| !word.is_empty()) {
+        let word = cut(word, cells);
+        match wrapped.last_mut() {
+            Some(line) if width(line) + 1 + width(&word) <= cells => {
+                line.push(' ');
+                line.push_str(&word);
+            }
+            Some(_) | None => wrapped.push(word),
+        }
+    }
+    if wrapped.len() > lines {
+        wrapped.truncate(lines);
+        if let Some(last) = wrapped.last_mut() {
+            *last = cut(&format!("{last} ..."), cells);
+        }
+    }
+    wrapped
+}
+
 fn digits(value: f64) -> String {
     if value >= 99.95 || value.fract() == 0.0 {
         format!("{value:.0}")
@@ -128,6 +181,34 @@ mod tests {
         assert_eq!(share(0.0002), "less than 0.1 %");
         assert_eq!(factor(1_800.2), "1,800");
         assert_eq!(factor(1.345), "1.34");
+    }
+
+    #[test]
+    fn text_is_broken_at_spaces_and_cut_at_the_end() {
+        assert_eq!(wrap("one two three", 7, 3), ["one two", "three"]);
+        assert_eq!(wrap("one two three four", 7, 2), ["one two", "thre..."]);
+        assert_eq!(wrap("abcdefghij", 6, 2), ["abc..."]);
+        assert!(wrap("", 6, 2).is_empty());
+    }
+
+    #[test]
+    fn cells_are_counted_not_characters() {
+        assert_eq!(width("\u{6c38}\u{7389}"), 4);
+        assert_eq!(
+            cut("\u{6c38}\u{7389}\u{6c38}\u{7389}", 7),
+            "\u{6c38}\u{7389}..."
+        );
+    }
+
+    #[test]
+    fn marks_without_end_are_cut() {
+        let name = format!("a{}", "\u{301}".repeat(10_000));
+        assert_eq!(cut(&name, 7), "a\u{301}\u{301}\u{301}...");
+        let lines = wrap(&name, 7, 2);
+        assert!(
+            lines.iter().all(|line| line.chars().count() <= 7),
+            "{lines:?}"
+        );
     }
 
     #[test]

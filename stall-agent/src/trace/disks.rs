@@ -143,8 +143,8 @@ fn all_facts(root: &HostRoot, disks: Vec<WholeDisk>) -> Facts {
         .collect()
 }
 
-/// Disks without requests of their own that a seen one is made of or lies on, or that are made of it: bio-based
-/// devices (dm, md) have none; and those that a VM or a replica uses, idle or not.
+/// Disks without requests of their own that a seen one is made of or lies on, or that are made of it, through however many
+/// layers: bio-based devices (dm, md) have none; and those that a VM or a replica uses, idle or not.
 fn related(seen: &[Seen], wanted: &HashSet<(u32, u32)>, facts: &Facts) -> Vec<Disk> {
     let seen_facts = seen.iter().filter_map(|disk| facts.get(&disk.name));
     let backing = seen_facts.filter_map(|(_, facts)| facts.backing_device);
@@ -158,16 +158,11 @@ fn related(seen: &[Seen], wanted: &HashSet<(u32, u32)>, facts: &Facts) -> Vec<Di
             .any(|number| wanted.contains(&number))
     };
     let is_seen = |name: &str| seen.iter().any(|disk| disk.name == name);
-    let concerns = |facts: &DiskFacts| {
-        let partitions = facts.partitions.iter();
-        let names = facts.made_of.iter().chain(&facts.used_by);
-        names
-            .chain(partitions.flat_map(|partition| &partition.used_by))
-            .any(|name| is_seen(name))
-    };
+    let stack = stacked_with(seen, facts);
+    let concerns = |disk: &WholeDisk| stack.contains(disk.name.as_str());
     facts
         .values()
-        .filter(|(disk, facts)| !is_seen(&disk.name) && (concerns(facts) || is_wanted(disk, facts)))
+        .filter(|(disk, facts)| !is_seen(&disk.name) && (concerns(disk) || is_wanted(disk, facts)))
         .map(|(disk, facts)| {
             let (major, minor) = disk.number.unwrap_or((0, 0));
             Disk {
@@ -181,9 +176,107 @@ fn related(seen: &[Seen], wanted: &HashSet<(u32, u32)>, facts: &Facts) -> Vec<Di
         .collect()
 }
 
+/// Names of the disks seen, of all that is made of them, and of all that any of these is made of.
+fn stacked_with<'a>(seen: &'a [Seen], facts: &'a Facts) -> HashSet<&'a str> {
+    let seen = seen.iter().map(|disk| disk.name.as_str());
+    let up = reached(seen, |name| above(name, facts));
+    reached(up, |name| below(name, facts))
+}
+
+/// In steps, however many; a circle ends.
+fn reached<'a>(
+    from: impl IntoIterator<Item = &'a str>,
+    step: impl Fn(&'a str) -> Vec<&'a str>,
+) -> HashSet<&'a str> {
+    let mut next: Vec<&str> = from.into_iter().collect();
+    let mut all = HashSet::new();
+    while let Some(name) = next.pop() {
+        if all.insert(name) {
+            next.extend(step(name));
+        }
+    }
+    all
+}
+
+/// What is made of a disk, or of its partitions.
+fn above<'a>(name: &str, facts: &'a Facts) -> Vec<&'a str> {
+    let facts = facts.get(name).map(|(_, facts)| facts);
+    let partitions = facts.iter().flat_map(|facts| &facts.partitions);
+    let names = facts.iter().flat_map(|facts| &facts.used_by);
+    let names = names.chain(partitions.flat_map(|partition| &partition.used_by));
+    names.map(String::as_str).collect()
+}
+
+/// The disks that a disk is made of, of their partitions too.
+fn below<'a>(name: &str, facts: &'a Facts) -> Vec<&'a str> {
+    let made_of = facts.get(name).map(|(_, facts)| facts.made_of.as_slice());
+    let made_of = made_of.unwrap_or_default();
+    let is_part = |facts: &DiskFacts| {
+        let mut partitions = facts.partitions.iter();
+        partitions.any(|partition| made_of.contains(&partition.name))
+    };
+    let whole = facts.iter();
+    let whole = whole.filter(|(name, (_, facts))| made_of.contains(name) || is_part(facts));
+    whole.map(|(name, _)| name.as_str()).collect()
+}
+
 fn counters(root: &HostRoot, disk: &str) -> Counters {
     Counters {
         in_flight: block_device::in_flight(root, disk),
         stat: block_device::stat(root, disk),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::capture::Partition;
+
+    fn disk(
+        name: &str,
+        partition: &str,
+        made_of: &[&str],
+        used_by: &[&str],
+    ) -> (String, (WholeDisk, DiskFacts)) {
+        let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
+        let facts = DiskFacts {
+            made_of: names(made_of),
+            used_by: names(used_by),
+            partitions: vec![Partition {
+                name: partition.to_owned(),
+                ..Partition::default()
+            }],
+            ..DiskFacts::default()
+        };
+        let whole = WholeDisk {
+            name: name.to_owned(),
+            number: None,
+        };
+        (name.to_owned(), (whole, facts))
+    }
+
+    #[test]
+    fn every_layer_is_found_from_the_bottom_and_from_the_top() {
+        let facts: Facts = [
+            disk("sda", "sda2", &[], &["dm-0"]),
+            disk("sdb", "sdb1", &[], &["dm-0"]),
+            disk("sdc", "sdc1", &[], &[]),
+            disk("dm-0", "", &["sda2", "sdb"], &["dm-1"]),
+            disk("dm-1", "", &["dm-0"], &[]),
+        ]
+        .into();
+        for seen in ["sda", "dm-1"] {
+            let seen = [Seen {
+                index: 0,
+                name: seen.to_owned(),
+                major: 8,
+                minor: 0,
+            }];
+            let mut stack: Vec<&str> = stacked_with(&seen, &facts).into_iter().collect();
+            stack.sort_unstable();
+            assert_eq!(stack, ["dm-0", "dm-1", "sda", "sdb"]);
+            let rows = related(&seen, &HashSet::new(), &facts);
+            assert_eq!(rows.len(), 3, "all but the one seen");
+        }
     }
 }

@@ -5,17 +5,21 @@ use std::time::Instant;
 use stall_common::control::CLOSING;
 use stall_common::disk::DiskState;
 
-use super::inventory;
-use super::other;
+use super::guard::{Guard, Part};
 use super::session::{Kept, Session};
-use super::start::{Sources, host};
-use crate::capture::{Capture, Discards, Disk, FORMAT, Holder, Overhead, VERSION};
+use super::start::Sources;
+use super::{drain, inventory, other};
+use crate::capture::{
+    Blocked, Capture, Confinement, Discards, Disk, FORMAT, Holder, Host, Overhead, Owner, Stack,
+    UnfinishedRequest, UnfinishedSleep, VERSION,
+};
 use crate::collect::d_state::Found;
 use crate::collect::loss::Own;
 use crate::collect::snapshot::Snapshots;
 use crate::collect::{blocked, clock, in_flight, loss, owner};
+use crate::confine::memory;
 use crate::failure::Failure;
-use crate::host::{HostRoot, cgroup_paths, procfs};
+use crate::host::{HostRoot, cgroup_paths, procfs, system};
 use crate::overhead;
 
 /// Ends the window now. `interrupted` says that it is before its time.
@@ -23,13 +27,13 @@ pub(super) fn finish(
     mut session: Session,
     mut sources: Sources,
     interrupted: bool,
+    mut guard: Guard<'_>,
 ) -> Result<Capture, Failure> {
     let ended = Instant::now();
     session.quiet();
-    session.drain(sources.records.get_mut());
-    let found = close(&mut session, interrupted);
-    session.drain(sources.records.get_mut());
-    let programs = overhead::programs(&session.attached.ebpf);
+    let found = close(&mut session, &mut sources, interrupted, &mut guard);
+    let programs = guard.part(Part::Cost, || overhead::programs(&session.attached.ebpf));
+    let programs = programs.unwrap_or_default();
     session.own.recursion_misses = programs
         .iter()
         .map(|program| program.recursion_misses)
@@ -41,22 +45,81 @@ pub(super) fn finish(
         programs,
         ..Overhead::default()
     };
-    capture(session, &found, overhead, ended)
+    capture(session, &found, overhead, ended, guard)
         .map_err(|error| other("the maps cannot be read", &error))
 }
 
-/// Detaches everything. Returns the tasks in D when the window ended.
-fn close(session: &mut Session, interrupted: bool) -> Vec<Found> {
+/// Detaches everything, and takes in what came until then. Returns the tasks in D when the window ended.
+fn close(
+    session: &mut Session,
+    sources: &mut Sources,
+    interrupted: bool,
+    guard: &mut Guard<'_>,
+) -> Vec<Found> {
+    drain(session, sources, guard);
     session.window.end_ns = clock::monotonic_ns();
     session.window.interrupted = interrupted;
-    let found = session.look_at_d_tasks();
+    let found = guard.part(Part::Closing, || session.look_at_d_tasks());
     // Without it, requests that begin while the hooks go would count as older ones.
     let _closing = session.maps.switch(CLOSING, true);
     session.attached.detach();
     session.inventory.look_again(&session.host_root);
-    session.host_disks.look_again(&session.disks);
-    session.snapshot(session.window.end_ns);
-    found
+    guard.part(Part::Closing, || {
+        session.host_disks.look_again(&session.disks);
+    });
+    let end_ns = session.window.end_ns;
+    guard.part(Part::Interval, || session.snapshot(end_ns));
+    drain(session, sources, guard);
+    found.unwrap_or_default()
+}
+
+/// What the maps have of requests and sleeps.
+struct Ends {
+    unfinished_requests: Vec<UnfinishedRequest>,
+    discards: Vec<Discards>,
+    owners: Vec<Owner>,
+    blocked: Vec<Blocked>,
+    unfinished_sleeps: Vec<UnfinishedSleep>,
+}
+
+fn ends(session: &mut Session, found: &[Found], guard: &mut Guard<'_>) -> anyhow::Result<Ends> {
+    let (maps, stacks, own) = (&session.maps, &mut session.stacks, &mut session.own);
+    let (unfinished_requests, ended_unseen) = guard.rows(Part::Unfinished, || {
+        let in_flight = |index| {
+            let disk = session.disks.iter().find(|disk| disk.index == index)?;
+            session.host_disks.in_flight_at_end(disk)
+        };
+        in_flight::unfinished(maps, session.window.end_ns, in_flight, stacks)
+    })?;
+    own.missed_completions = ended_unseen;
+    let discards = guard.rows(Part::Discards, || discards(maps, stacks))?;
+    let owners = guard.rows(Part::Owners, || {
+        owner::rows(maps, |ids| cgroup_paths::paths(&session.host_root, ids))
+    })?;
+    let (blocked, unfinished_sleeps) = guard.rows(Part::Sleeps, || {
+        let ended = blocked::ended(maps, stacks)?;
+        let is_there = exists_in(&session.host_root);
+        let unfinished = session.tasks.unfinished(found, maps, stacks, is_there);
+        anyhow::Ok((ended, unfinished))
+    })?;
+    own.missed_wakeups = session.tasks.missed_wakeups;
+    Ok(Ends {
+        unfinished_requests,
+        discards,
+        owners,
+        blocked,
+        unfinished_sleeps,
+    })
+}
+
+/// All stacks that rows refer to; without names where the kernel gives none.
+fn resolved(session: &mut Session, guard: &mut Guard<'_>) -> Vec<Stack> {
+    let (maps, root) = (&session.maps, &session.host_root);
+    let stacks = std::mem::take(&mut session.stacks);
+    let resolved = guard.part(Part::Stacks, || stacks.resolve(maps, root));
+    let (stacks, symbols) = resolved.unwrap_or_default();
+    session.own.stacks_without_symbols = if symbols { 0 } else { stacks.len() as u64 };
+    stacks
 }
 
 fn capture(
@@ -64,66 +127,80 @@ fn capture(
     found: &[Found],
     overhead: Overhead,
     ended: Instant,
+    mut guard: Guard<'_>,
 ) -> anyhow::Result<Capture> {
-    let (maps, stacks, own) = (&session.maps, &mut session.stacks, &mut session.own);
-    let (unfinished_requests, ended_unseen) = in_flight::unfinished(
-        maps,
-        session.window.end_ns,
-        |index| {
-            let disk = session.disks.iter().find(|disk| disk.index == index)?;
-            session.host_disks.in_flight_at_end(disk)
-        },
-        stacks,
-    )?;
-    own.missed_completions = ended_unseen;
-    let discards = discards(maps, stacks)?;
-    let owners = owner::rows(maps, |ids| cgroup_paths::paths(&session.host_root, ids))?;
-    let blocked = blocked::ended(maps, stacks)?;
-    let is_there = exists_in(&session.host_root);
-    let unfinished_sleeps = session.tasks.unfinished(found, maps, stacks, is_there);
-    own.missed_wakeups = session.tasks.missed_wakeups;
-    let names = session.names.finish();
+    let ends = ends(&mut session, found, &mut guard)?;
+    let stacks = resolved(&mut session, &mut guard);
+    let (maps, own) = (&session.maps, &mut session.own);
+    let names = guard.part(Part::Names, || session.names.finish());
+    let names = names.unwrap_or_default();
     own.names_given_up = names.lost;
-    let tasks = session.tasks.rows(maps, |task| names.of_task(task))?;
-    let states = states(maps)?;
-    let (stacks, symbols) = std::mem::take(stacks).resolve(maps, &session.host_root);
-    own.stacks_without_symbols = if symbols { 0 } else { stacks.len() as u64 };
+    let tasks = guard.rows(Part::Sleeps, || {
+        session.tasks.rows(maps, |task| names.of_task(task))
+    })?;
     let slow_requests = kept(own, session.slow_requests, |row| row.completed_ns);
     let discard_requests = kept(own, session.discard_requests, |row| row.completed_ns);
     let long_sleeps = kept(own, session.long_sleeps, |row| row.end_ns);
     let snapshots = session.snapshots;
-    let inventory = session.inventory.end(&names.gaps);
-    let wanted = inventory::disks_of(&inventory);
-    let disks = session.host_disks.rows(&session.disks, &wanted, |disk| {
-        read_clock(disk, &snapshots, &states);
+    let inventory = guard.part(Part::Inventory, || session.inventory.end(&names.gaps));
+    let inventory = inventory.unwrap_or_default();
+    let states = guard.rows(Part::Sums, || states(maps))?;
+    let disks = guard.part(Part::Disks, || {
+        let wanted = inventory::disks_of(&inventory);
+        session.host_disks.rows(&session.disks, &wanted, |disk| {
+            read_clock(disk, &snapshots, &states);
+        })
     });
+    let sums = guard.part(Part::Sums, || {
+        (snapshots.use_rows(maps), snapshots.series_rows(&states))
+    });
+    let (uses, series) = sums.unwrap_or_default();
+    let lost = guard.rows(Part::Losses, || loss::kernels(maps))?;
+    own.internal_errors = guard.failed;
     Ok(Capture {
         format: FORMAT.to_owned(),
         version: VERSION,
         agent_version: env!("STALL_AGENT_VERSION").to_owned(),
-        host: host(&session.host_root),
+        host: host(session.host, &session.host_root),
         settings: session.settings,
         window: session.window,
         hooks: std::mem::take(&mut session.attached.hooks),
-        disks,
+        gaps: session.gaps,
+        disks: disks.unwrap_or_default(),
         actors: names.actor_rows(),
-        uses: snapshots.use_rows(),
-        owners,
-        series: snapshots.series_rows(&states),
-        discards,
+        uses,
+        owners: ends.owners,
+        series,
+        discards: ends.discards,
         slow_requests,
         discard_requests,
-        unfinished_requests,
+        unfinished_requests: ends.unfinished_requests,
         tasks,
-        blocked,
+        blocked: ends.blocked,
         long_sleeps,
-        unfinished_sleeps,
+        unfinished_sleeps: ends.unfinished_sleeps,
         stacks,
-        loss: loss::rows(maps, own)?,
+        loss: loss::rows(&lost, own),
         intervals: snapshots.intervals,
         inventory,
         overhead: complete(overhead, ended),
+        confinement: session.confinement.map(measured),
     })
+}
+
+/// As it was at the start, with the load of now.
+fn host(host: Host, root: &HostRoot) -> Host {
+    Host {
+        load: system::load(root),
+        ..host
+    }
+}
+
+fn measured(confinement: Confinement) -> Confinement {
+    Confinement {
+        memory_locked_bytes: memory::locked_bytes(),
+        ..confinement
+    }
 }
 
 /// The recorded ones in order of their end.

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use super::aside::Aside;
-use crate::capture::{Inventory, NameGap};
-use crate::host::{HostRoot, inventory};
+use crate::capture::{Inventory, NameGap, OemFile};
+use crate::host::{HostRoot, inventory, oem};
 
 /// Each look is waited for at the end.
 const PATIENCE: Duration = Duration::from_millis(300);
@@ -14,14 +14,18 @@ const PATIENCE: Duration = Duration::from_millis(300);
 pub(super) struct Looks {
     first: Look,
     last: Option<Look>,
+    /// On a thread of its own: the list of names may wait for the disk that is looked into.
+    oem: Aside<Option<Vec<OemFile>>>,
 }
 
 impl Looks {
     /// Begins the first.
     pub(super) fn begin(root: &HostRoot) -> Self {
+        let of = root.clone();
         Self {
             first: look(root),
             last: None,
+            oem: Aside::begin("oem", move || oem::look(&of)),
         }
     }
 
@@ -34,6 +38,15 @@ impl Looks {
     pub(super) fn end(self, gaps: &[NameGap]) -> Inventory {
         let mut inventory = both(self.first, self.last);
         inventory.name_gaps.extend_from_slice(gaps);
+        if let Some(oem) = self.oem.end(PATIENCE) {
+            inventory.oem = oem;
+        } else {
+            inventory.name_gaps.push(NameGap {
+                what: "oem".to_owned(),
+                reason: "/oem had not answered at the end".to_owned(),
+                count: 1,
+            });
+        }
         inventory
     }
 }

@@ -6,6 +6,7 @@
 mod aside;
 mod disks;
 mod finish;
+mod guard;
 mod inventory;
 mod session;
 mod start;
@@ -20,26 +21,64 @@ use tokio::time::{Interval, MissedTickBehavior, interval_at, sleep_until};
 use crate::capture::Capture;
 use crate::config;
 use crate::failure::Failure;
+use crate::kernel::support::{self, Facts};
+use guard::Guard;
+pub use guard::Part;
 use session::Session;
 use start::{KernelLog, Sources};
+
+/// What a run may do to its process, and what the process wants to know of the run.
+pub struct Embedding<'a> {
+    /// Gives up what the process does not need once the hooks are attached: for a process that traces and nothing else.
+    pub confine: bool,
+    /// Called when a part of the run begins; a panic in it is one of that part.
+    pub before: &'a mut dyn FnMut(Part),
+}
 
 /// Runs a trace. `started` is when the process began.
 ///
 /// # Errors
 ///
 /// When nothing could be attached, or the result not be read.
-pub fn run(config: &config::Trace, started: Instant) -> Result<Capture, Failure> {
+pub fn run(
+    config: &config::Trace,
+    started: Instant,
+    within: Embedding<'_>,
+) -> Result<Capture, Failure> {
+    run_with(config, &support::facts()?, started, within)
+}
+
+/// Runs a trace on what is said of the kernel: less than it has gives a report that lacks the rest.
+///
+/// # Errors
+///
+/// As for [`run`].
+pub fn run_with(
+    config: &config::Trace,
+    facts: &Facts,
+    started: Instant,
+    within: Embedding<'_>,
+) -> Result<Capture, Failure> {
+    let Embedding { confine, before } = within;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| other("no event loop", &error))?;
-    runtime.block_on(async {
-        // Before anything is attached: from here on a signal ends the window, not the process.
-        let mut signals = Signals::new()?;
-        let (mut session, mut sources) = start::start(config, started)?;
-        let interrupted = watch(&mut session, &mut sources, config, &mut signals).await;
-        finish::finish(session, sources, interrupted)
-    })
+    let _context = runtime.enter();
+    // Before anything is attached: from here on a signal ends the window, not the process.
+    let mut signals = Signals::new()?;
+    let (mut session, mut sources) = start::start(config, facts, started, confine)?;
+    let mut guard = Guard::new(before);
+    let watched = guard.nested(Part::Waiting, |guard| {
+        runtime.block_on(watch(
+            &mut session,
+            &mut sources,
+            config,
+            &mut signals,
+            guard,
+        ))
+    });
+    finish::finish(session, sources, watched.unwrap_or(true), guard)
 }
 
 /// The signals that end the window.
@@ -74,6 +113,7 @@ async fn watch(
     sources: &mut Sources,
     config: &config::Trace,
     signals: &mut Signals,
+    guard: &mut Guard<'_>,
 ) -> bool {
     let mut ticks = ticks(config.interval);
     let end = config.duration.map(|duration| Instant::now() + duration);
@@ -83,13 +123,18 @@ async fn watch(
             () = signals.any() => return true,
             () = at(end) => return false,
             _ = ticks.tick() => {
-                session.drain(sources.records.get_mut());
-                session.tick(end);
+                drain(session, sources, guard);
+                guard.part(Part::Interval, || session.tick(end));
             }
-            () = ready(&mut sources.records) => session.drain(sources.records.get_mut()),
+            () = ready(&mut sources.records) => drain(session, sources, guard),
             () = logged(sources.logs.as_mut()) => {}
         }
     }
+}
+
+/// Takes in the records that are there.
+fn drain(session: &mut Session, sources: &mut Sources, guard: &mut Guard<'_>) {
+    guard.part(Part::Records, || session.drain(sources.records.get_mut()));
 }
 
 /// Once there are records. Readiness is taken back first: what comes while they are read makes the

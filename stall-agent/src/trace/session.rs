@@ -8,7 +8,7 @@ use aya::maps::{MapData, RingBuf};
 use super::disks::{HostDisks, Seen};
 use super::inventory::Looks;
 use super::start::Parts;
-use crate::capture::{EndedRequest, EndedSleep, Settings, Window};
+use crate::capture::{Confinement, EndedRequest, EndedSleep, Gap, Host, Settings, Window};
 use crate::collect::blocked::{self, Tasks};
 use crate::collect::loss::Own;
 use crate::collect::maps::Maps;
@@ -34,10 +34,13 @@ pub(super) struct Session {
     pub(super) names: Names,
     pub(super) host_disks: HostDisks,
     pub(super) host_root: HostRoot,
+    pub(super) host: Host,
+    pub(super) confinement: Option<Confinement>,
     pub(super) inventory: Looks,
     pub(super) settings: Settings,
     pub(super) window: Window,
     pub(super) attach_ns: u64,
+    pub(super) gaps: Vec<Gap>,
     pub(super) disks: Vec<Seen>,
     pub(super) tasks: Tasks,
     pub(super) stacks: Stacks,
@@ -97,6 +100,9 @@ impl Session {
             timed,
             names,
             sizes,
+            gaps,
+            host,
+            confinement,
             start_ns,
             attach_ns,
         } = parts;
@@ -107,10 +113,13 @@ impl Session {
             names,
             host_disks: HostDisks::none(&config.host_root),
             host_root: config.host_root.clone(),
+            host,
+            confinement,
             inventory: Looks::begin(&config.host_root),
             settings: settings(config),
             window: window(start_ns),
             attach_ns,
+            gaps,
             disks: Vec::new(),
             tasks: Tasks::default(),
             stacks: Stacks::default(),

@@ -16,14 +16,17 @@ use tokio::io::unix::AsyncFd;
 use super::disks::HostDisks;
 use super::other;
 use super::session::Session;
+use crate::capture::{Confinement, Gap, Host};
 use crate::collect::maps::{self, Maps};
 use crate::collect::names::Names;
 use crate::collect::{clock, d_state};
 use crate::config;
+use crate::confine;
 use crate::failure::Failure;
 use crate::host::{HostRoot, block_device, system};
-use crate::kernel::support::{self, Facts};
+use crate::kernel::support::Facts;
 use crate::overhead;
+use crate::probe::coverage;
 use crate::probe::loader::{self, Attached, Loaded};
 use crate::probe::plan::{self, Step};
 use crate::probe::sizes::Sizes;
@@ -61,32 +64,40 @@ impl Log for Stderr {
     fn flush(&self) {}
 }
 
-/// Attaches everything.
+/// Attaches everything, and gives up what is not needed any more if it is to.
 pub(super) fn start(
     config: &config::Trace,
+    facts: &Facts,
     started: Instant,
+    confine: bool,
 ) -> Result<(Session, Sources), Failure> {
-    let facts = support::facts()?;
-    let steps = plan::plan(&facts);
+    let steps = plan::plan(facts);
     if let Some((hook, why)) = plan::lacking(&steps) {
         return Err(Failure::HookMissing {
             hook: format!("{hook} ({why})"),
         });
     }
     let sizes = sizes(&config.host_root);
-    let mut loaded = load(config, &facts, steps, &sizes)?;
+    let mut loaded = load(config, facts, steps, &sizes)?;
     let (maps, sources) = take(&mut loaded, config)?;
     let timed = overhead::measure();
-    let names = Names::start(config.host_root.clone()).map_err(|e| other("no thread", &e))?;
-    let attached = loaded.attach()?;
+    // Its files lie on disks, which may hang from now on.
+    let host = system::host(&config.host_root);
+    let mut attached = loaded.attach()?;
     let start_ns = clock::monotonic_ns();
     let attach_ns = started.elapsed().as_nanos() as u64;
+    // Before there is any other thread: what is given up is given up by this one and those it starts.
+    let confinement = confine.then(|| give_up(config, &mut attached, &maps));
+    let names = Names::start(config.host_root.clone()).map_err(|e| other("no thread", &e))?;
     let parts = Parts {
         attached,
         maps,
         timed,
         names,
         sizes,
+        gaps: coverage::gaps(facts),
+        host,
+        confinement,
         start_ns,
         attach_ns,
     };
@@ -105,8 +116,20 @@ pub(super) struct Parts {
     pub(super) timed: Option<OwnedFd>,
     pub(super) names: Names,
     pub(super) sizes: Sizes,
+    pub(super) gaps: Vec<Gap>,
+    pub(super) host: Host,
+    pub(super) confinement: Option<Confinement>,
     pub(super) start_ns: u64,
     pub(super) attach_ns: u64,
+}
+
+/// What the rest of the run does not need.
+fn give_up(config: &config::Trace, attached: &mut Attached, maps: &Maps) -> Confinement {
+    let outputs = [config.report.output.file(), config.capture.as_deref()];
+    let outputs: Vec<_> = outputs.into_iter().flatten().collect();
+    confine::confine(&outputs, || {
+        maps.records_sent.get(&0, 0).is_ok() && loader::task_iterator(&mut attached.ebpf).is_ok()
+    })
 }
 
 /// Follows the tasks that were in D before the first hook.
@@ -181,7 +204,17 @@ fn sizes(root: &HostRoot) -> Sizes {
     let disks = block_device::disks(root);
     let tags = disks.iter().map(|disk| tags(root, &disk.name)).sum();
     let cpus = aya::util::nr_cpus().unwrap_or(1);
-    Sizes::for_host(cpus as u32, disks.len() as u32, tags)
+    Sizes::for_host(cpus as u32, disks.len() as u32, tags, page_bytes())
+}
+
+/// As the kernel says; the least there is where it does not.
+fn page_bytes() -> u32 {
+    let bytes = nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE);
+    let bytes = bytes
+        .ok()
+        .flatten()
+        .and_then(|bytes| u32::try_from(bytes).ok());
+    bytes.unwrap_or(4096)
 }
 
 /// Requests a disk can have at once: its queue's depth times its hardware queues.
@@ -196,6 +229,10 @@ fn tags(root: &HostRoot, disk: &str) -> u32 {
 impl Session {
     /// The tasks in D now; those that are new get names.
     pub(super) fn look_at_d_tasks(&mut self) -> Vec<d_state::Found> {
+        // Not a failure of each look: the hook's row says it.
+        if !self.attached.has("d_tasks") {
+            return Vec::new();
+        }
         let iterator = loader::task_iterator(&mut self.attached.ebpf);
         let Some(found) = iterator.ok().and_then(|file| d_state::read(file).ok()) else {
             self.own.task_iterations_failed += 1;
@@ -206,9 +243,4 @@ impl Session {
         }
         found
     }
-}
-
-/// The machine, for the capture.
-pub(super) fn host(root: &HostRoot) -> crate::capture::Host {
-    system::host(root)
 }

@@ -2,6 +2,7 @@
 //!
 //! Nothing here traces.
 
+mod compare;
 mod privileges;
 
 use std::fs;
@@ -62,7 +63,7 @@ fn each_wrong_time_has_its_own_sentence() {
 
 #[test]
 fn a_command_line_that_makes_no_sense() {
-    let cases: [&[&str]; 9] = [
+    let cases: [&[&str]; 12] = [
         &[],
         &["trac"],
         &["trace", "--bogus"],
@@ -72,6 +73,9 @@ fn a_command_line_that_makes_no_sense() {
         &["trace", "--duration", "1s", "--interval", "2s"],
         &["analyze"],
         &["check", "--format", "yaml"],
+        &["check", "--format", "html"],
+        &["compare", "a", "b", "--format", "html"],
+        &["report", "a", "--html", "--format", "text"],
     ];
     for arguments in cases {
         let said = refused(arguments, 2);
@@ -217,6 +221,7 @@ fn empty_capture() -> String {
             ..Window::default()
         },
         hooks: Vec::new(),
+        gaps: Vec::new(),
         disks: Vec::new(),
         actors: Vec::new(),
         uses: Vec::new(),
@@ -234,6 +239,7 @@ fn empty_capture() -> String {
         intervals: Vec::new(),
         loss: Vec::new(),
         overhead: Overhead::default(),
+        confinement: None,
         inventory: capture::Inventory::default(),
     };
     serde_json::to_string(&capture).expect("a capture is plain data")

@@ -11,11 +11,13 @@ use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use stall_agent::capture::Capture;
 use stall_tests::scratch::Scratch;
-use stall_tests::spawned::{Spawned, state, wait_until};
+use stall_tests::spawned::Spawned;
 use stall_tests::staged::StagedDisk;
+use stall_tests::watching::wait_until_watching;
 
+use super::document;
+use super::kept_back;
 use super::seen::Trace;
-use super::{bpf, document};
 
 /// Names the agent under test.
 const VARIABLE: &str = "STALL_AGENT_BIN";
@@ -43,6 +45,14 @@ pub(crate) fn program() -> Result<PathBuf> {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Agent {
     arguments: Vec<OsString>,
+    /// What of the kernel is kept from it.
+    kept_back: Vec<&'static str>,
+    /// Another than the one under test.
+    program: Option<PathBuf>,
+    /// What starts it, with its arguments.
+    launcher: Vec<OsString>,
+    /// As whom that starts it, if not as root.
+    user: Option<u32>,
 }
 
 impl Agent {
@@ -62,6 +72,40 @@ impl Agent {
         self
     }
 
+    /// On a kernel that lacks something ([`kept_back`]).
+    pub(crate) fn without(mut self, things: &[&'static str]) -> Self {
+        self.kept_back.extend(things);
+        self
+    }
+
+    /// Its program lies elsewhere.
+    pub(crate) fn program(self, path: &Path) -> Self {
+        Self {
+            program: Some(path.to_owned()),
+            ..self
+        }
+    }
+
+    /// Another program becomes it.
+    pub(crate) fn launched_by<'a>(
+        self,
+        launcher: impl IntoIterator<Item = &'a str>,
+        path: &Path,
+    ) -> Self {
+        Self {
+            launcher: launcher.into_iter().map(OsString::from).collect(),
+            ..self.program(path)
+        }
+    }
+
+    /// What starts it makes it this user.
+    pub(crate) fn of_user(self, user: u32) -> Self {
+        Self {
+            user: Some(user),
+            ..self
+        }
+    }
+
     /// Starts it; comes back when all hooks are attached.
     pub(crate) fn start(&self) -> Result<Tracing> {
         let tracing = self.spawn()?;
@@ -69,11 +113,26 @@ impl Agent {
         Ok(tracing)
     }
 
+    /// What becomes the agent, without its arguments.
+    fn command(&self) -> Result<Command> {
+        if !self.kept_back.is_empty() {
+            return kept_back::command(&self.kept_back);
+        }
+        let own = match &self.program {
+            Some(path) => path.clone(),
+            None => program()?,
+        };
+        let mut line = self.launcher.iter().cloned().chain([own.into()]);
+        let mut command = Command::new(line.next().unwrap_or_default());
+        command.args(line);
+        Ok(command)
+    }
+
     /// Starts it, and does not wait for anything.
     pub(crate) fn spawn(&self) -> Result<Tracing> {
         let folder = Scratch::new()?;
         let file = |name: &str| File::create(folder.path().join(name));
-        let mut command = Command::new(program()?);
+        let mut command = self.command()?;
         command
             .args(["trace", "--capture"])
             .arg(folder.path().join(CAPTURE))
@@ -81,9 +140,13 @@ impl Agent {
             .stdin(Stdio::null())
             .stdout(file(STDOUT)?)
             .stderr(file(STDERR)?);
+        // Whoever it runs as writes there.
+        let user = std::os::unix::fs::chown(folder.path(), self.user, self.user);
+        user.context("giving it the folder")?;
         Ok(Tracing {
             process: Spawned::start(&mut command)?,
             folder,
+            writes_report: self.kept_back.is_empty(),
         })
     }
 }
@@ -97,6 +160,8 @@ const STDERR: &str = "stderr";
 pub(crate) struct Tracing {
     process: Spawned,
     folder: Scratch,
+    /// Else `analyze` of the capture is its report.
+    writes_report: bool,
 }
 
 impl Tracing {
@@ -115,24 +180,50 @@ impl Tracing {
         self.finish()
     }
 
+    /// Waits for its end; how it ended, and what it said.
+    pub(crate) fn end(self) -> Result<(ExitStatus, String)> {
+        self.end_within(ENDED_WITHIN)
+    }
+
+    /// The same for some time.
+    pub(crate) fn end_within(mut self, within: Duration) -> Result<(ExitStatus, String)> {
+        let status = self.process.wait_within(within)?;
+        Ok((status, self.said()))
+    }
+
+    /// Waits for its end; what it saw, and what it said.
+    pub(crate) fn finish_with_words(mut self) -> Result<(Trace, String)> {
+        self.process.wait_within(ENDED_WITHIN)?;
+        let said = self.said();
+        Ok((self.finish()?, said))
+    }
+
     /// Waits for its end; what it saw.
     pub(crate) fn finish(mut self) -> Result<Trace> {
         let status = self.process.wait_within(ENDED_WITHIN)?;
         ensure!(status.success(), "the agent: {status}: {}", self.said());
-        let text = fs::read_to_string(self.folder.path().join(STDOUT))?;
-        let json = document::one(&text)?;
         let file = self.folder.path().join(CAPTURE);
         let capture = Capture::read(File::open(&file)?).context("reading the capture")?;
-        ensure!(
-            document::analyzed(&file)? == json,
-            "`analyze` of the capture gives another report than `trace` did"
-        );
+        let json = document::analyzed(&file)?;
+        if self.writes_report {
+            let text = fs::read_to_string(self.folder.path().join(STDOUT))?;
+            ensure!(
+                document::one(&text)? == json,
+                "`analyze` of the capture gives another report than `trace` did"
+            );
+        }
         let report = serde_json::from_value(json).context("reading the report")?;
         let trace = Trace { capture, report };
         if trace.missed_events() {
             super::test::was_blind();
         }
         Ok(trace)
+    }
+
+    /// Waits for it to give up; its exit code, and what it said.
+    pub(crate) fn give_up(mut self) -> Result<(Option<i32>, String)> {
+        let status = self.process.wait_within(ENDED_WITHIN)?;
+        Ok((status.code(), self.said()))
     }
 
     /// Kills it, and waits for its end.
@@ -145,14 +236,8 @@ impl Tracing {
         fs::read_to_string(self.folder.path().join(STDERR)).unwrap_or_default()
     }
 
-    /// All hooks are attached when it waits for events and has links.
     fn wait_until_watching(&self) -> Result<()> {
-        let mut watches = false;
-        wait_until(WATCHING_WITHIN, || {
-            watches = waits_for_events(self.pid()) && !bpf::links_of(self.pid()).is_empty();
-            watches || matches!(state(self.pid()), None | Some('Z'))
-        });
-        if watches {
+        if wait_until_watching(self.pid(), WATCHING_WITHIN) {
             return Ok(());
         }
         bail!(
@@ -161,15 +246,3 @@ impl Tracing {
         )
     }
 }
-
-/// Whether its first thread waits in epoll.
-fn waits_for_events(pid: Pid) -> bool {
-    let call = fs::read_to_string(format!("/proc/{pid}/syscall")).unwrap_or_default();
-    let number = call.split(' ').next().and_then(|word| word.parse().ok());
-    number.is_some_and(|number: i64| EPOLL.contains(&number))
-}
-
-#[cfg(target_arch = "x86_64")]
-const EPOLL: [i64; 2] = [libc::SYS_epoll_pwait, libc::SYS_epoll_wait];
-#[cfg(not(target_arch = "x86_64"))]
-const EPOLL: [i64; 1] = [libc::SYS_epoll_pwait];

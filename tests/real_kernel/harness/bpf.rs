@@ -18,11 +18,6 @@ pub(crate) struct Object {
     id: u32,
 }
 
-/// The links a process holds.
-pub(crate) fn links_of(pid: Pid) -> BTreeSet<Object> {
-    held(pid, &[LINK])
-}
-
 /// Everything a process holds.
 pub(crate) fn objects_of(pid: Pid) -> BTreeSet<Object> {
     held(pid, &[PROGRAM, MAP, LINK])

@@ -48,6 +48,28 @@ impl EventLog {
         Ok(log)
     }
 
+    /// Logs these events (`group/event`), each with a filter or none, of everybody.
+    pub(crate) fn of(events: &[(&str, &str)]) -> Result<Self> {
+        let log = Self::new()?;
+        for (event, filter) in events {
+            if !log.instance.folder.join("events").join(event).is_dir() {
+                return Err(Skip(format!("this kernel has no event {event}")).into());
+            }
+            if !filter.is_empty() {
+                log.set(&format!("events/{event}/filter"), filter)?;
+            }
+            log.set(&format!("events/{event}/enable"), "1")?;
+        }
+        Ok(log)
+    }
+
+    /// The events so far, as the kernel writes them.
+    pub(crate) fn lines(&self) -> Result<Vec<String>> {
+        let text = read(&self.instance.folder.join("trace"))?;
+        let events = text.lines().filter(|line| !line.starts_with('#'));
+        Ok(events.map(str::to_owned).collect())
+    }
+
     fn new() -> Result<Self> {
         let mount_point =
             std::env::temp_dir().join(format!("stall-tracefs-{}", std::process::id()));

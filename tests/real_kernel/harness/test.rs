@@ -6,8 +6,8 @@ use std::time::Instant;
 use anyhow::Result;
 use libtest_mimic::{Completion, Failed, Trial};
 
-use super::note;
 use super::skip::{Need, Skip};
+use super::{note, round};
 
 const ATTEMPTS: usize = 3;
 
@@ -30,8 +30,10 @@ pub(crate) fn notes_are_wanted() -> bool {
 pub(crate) struct Test {
     name: &'static str,
     needs: &'static [Need],
-    /// Names the variable of the environment without which it is skipped.
-    wanted_by: Option<&'static str>,
+    /// Names the variable of the environment with which it is skipped.
+    left_out_by: Option<&'static str>,
+    /// Of random numbers; the first is 0.
+    round: u64,
     run: fn() -> Result<()>,
 }
 
@@ -41,7 +43,8 @@ impl Test {
         Self {
             name,
             needs: &[],
-            wanted_by: None,
+            left_out_by: None,
+            round: 0,
             run,
         }
     }
@@ -51,17 +54,25 @@ impl Test {
         Self { needs, ..self }
     }
 
-    /// One that takes long, and is played on request.
-    pub(crate) const fn only_if(self, variable: &'static str) -> Self {
+    /// One that takes long, and is left out on request.
+    pub(crate) const fn left_out_by(self, variable: &'static str) -> Self {
         Self {
-            wanted_by: Some(variable),
+            left_out_by: Some(variable),
             ..self
         }
     }
 
+    /// The same with other random numbers.
+    pub(crate) const fn in_round(self, round: u64) -> Self {
+        Self { round, ..self }
+    }
+
     /// What libtest-mimic runs.
     pub(crate) fn trial(self, topic: &str) -> Trial {
-        let name = format!("{topic}::{}", self.name);
+        let mut name = format!("{topic}::{}", self.name);
+        if self.round > 0 {
+            name += &format!("_round_{}", self.round + 1);
+        }
         Trial::ignorable_test(name.clone(), move || self.complete(&name))
     }
 
@@ -69,11 +80,12 @@ impl Test {
         if let Some(reason) = super::skip::lacking(self.needs) {
             return Ok(Completion::ignored_with(reason));
         }
-        let unwanted = |variable: &&str| std::env::var_os(variable).is_none();
-        if let Some(variable) = self.wanted_by.filter(unwanted) {
-            return Ok(Completion::ignored_with(format!("{variable} is not set")));
+        let is_set = |variable: &&str| std::env::var_os(variable).is_some();
+        if let Some(variable) = self.left_out_by.filter(is_set) {
+            return Ok(Completion::ignored_with(format!("{variable} is set")));
         }
         let begin = Instant::now();
+        round::begin(self.round);
         let result = self.attempts();
         note!("{name} took {:.1} s", begin.elapsed().as_secs_f32());
         match result {

@@ -6,22 +6,22 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use stall_agent::report::model::Kind;
 use stall_tests::fio::Pattern;
-use stall_tests::slow_disk::command::Setting;
 use stall_tests::slow_disk::{Delay, LockMode, Op};
 use stall_tests::staged::trim::Trim;
 use stall_tests::staged::{FileSystem, StagedDisk};
 
-use super::cast::{EXT4, apart, job, light, log_of, reader, table};
+use super::cast::{EXT4, apart, job, light, log_of, reader, staged, table};
 use super::scene::{Must, Played, Scene};
 use crate::harness::test::Test;
 
 pub(super) const TESTS: &[Test] = &[
-    Test::new("a_fast_trim_beside_a_heavy_writer_is_acquitted", || fast(1)).needs(EXT4),
+    Test::new("a_fast_trim_beside_a_heavy_writer_is_acquitted", fast).needs(EXT4),
     Test::new("a_trim_on_another_disk_is_acquitted", elsewhere).needs(EXT4),
     Test::new("a_disk_slow_for_everybody_has_nobody_to_blame", alone),
-    Test::new("a_trim_on_a_disk_slow_for_everybody_is_acquitted", || {
-        slow_anyway(1)
-    })
+    Test::new(
+        "a_trim_on_a_disk_slow_for_everybody_is_acquitted",
+        slow_anyway,
+    )
     .needs(EXT4),
 ];
 
@@ -35,13 +35,12 @@ fn discarded(played: &Played, disk: &StagedDisk) -> Result<()> {
 }
 
 /// Check that a writer that fills a disk is named, and not the trim beside it whose discards are fast.
-fn fast(seed: u64) -> Result<()> {
-    let disk = StagedDisk::builder()
+fn fast() -> Result<()> {
+    let disk = staged(1)
         .file_system(FileSystem::Ext4)
         .lock(LockMode::Serial)
         .delay(Op::Discard, Delay::constant(100))
         .delay(Op::Read, Delay::uniform(200, 400))
-        .setting(Setting::Seed(seed))
         .start()?;
     let file = table(&disk, "table")?;
     let filler = fill(&disk.mount().join("image"), "bulk");
@@ -76,12 +75,12 @@ fn fill(file: &std::path::Path, name: &str) -> stall_tests::fio::Job {
 
 /// Check that a slow trim on a disk of its own is not blamed for another disk's stall.
 fn elsewhere() -> Result<()> {
-    let trimmed = StagedDisk::builder()
+    let trimmed = staged(11)
         .file_system(FileSystem::Ext4)
         .lock(LockMode::DiscardExclusive)
         .delay(Op::Discard, Delay::uniform(35_000, 65_000))
         .start()?;
-    let used = StagedDisk::builder()
+    let used = staged(12)
         .lock(LockMode::Serial)
         .delay(Op::Write, Delay::constant(16_000))
         .delay(Op::Read, Delay::constant(300))
@@ -103,7 +102,7 @@ fn elsewhere() -> Result<()> {
 
 /// Check that a slow disk with one light user is slow by itself.
 fn alone() -> Result<()> {
-    let disk = StagedDisk::builder()
+    let disk = staged(13)
         .delay(Op::Read, Delay::uniform(25_000, 45_000))
         .start()?;
     let _light = light("postgres", &disk, 0)?;
@@ -112,11 +111,10 @@ fn alone() -> Result<()> {
 }
 
 /// Check that a trim on a disk that is as slow before, during and after it is acquitted.
-fn slow_anyway(seed: u64) -> Result<()> {
-    let disk = StagedDisk::builder()
+fn slow_anyway() -> Result<()> {
+    let disk = staged(1)
         .file_system(FileSystem::Ext4)
         .delay(Op::Discard, Delay::uniform(25_000, 45_000))
-        .setting(Setting::Seed(seed))
         .start()?;
     let files = [table(&disk, "a")?, table(&disk, "b")?];
     disk.control()

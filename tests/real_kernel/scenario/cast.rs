@@ -11,13 +11,15 @@ use stall_agent::report::model::Victim;
 use stall_tests::cgroup::IoGroup;
 use stall_tests::exposure::Exposure;
 use stall_tests::fio::{Engine, Job, Pattern, Running};
+use stall_tests::slow_disk::command::Setting;
 use stall_tests::slow_disk::{Delay, Op, OpLog};
 use stall_tests::spawned::{Spawned, find_program};
-use stall_tests::staged::{FileSystem, StagedDisk};
+use stall_tests::staged::{Builder, FileSystem, StagedDisk};
 
 use super::scene::{Played, WINDOW};
 use crate::harness::close;
 use crate::harness::load::{Done, Load};
+use crate::harness::round;
 use crate::harness::skip::Need;
 
 pub(super) const EXT4: &[Need] = &[Need::FileSystem(FileSystem::Ext4)];
@@ -27,6 +29,11 @@ const MIB: u64 = 1 << 20;
 const EVER: Duration = Duration::from_secs(600);
 /// What those that wait do beyond the window, before it and after it.
 const AROUND: Duration = Duration::from_millis(1_500);
+
+/// A disk whose delays are drawn from a seed: another one in each round.
+pub(super) fn staged(seed: u64) -> Builder {
+    StagedDisk::builder().setting(Setting::Seed(round::seed(seed)))
+}
 
 /// Files that are there before the disk is slow.
 pub(super) fn table(disk: &StagedDisk, name: &str) -> Result<PathBuf> {
@@ -53,6 +60,7 @@ pub(super) fn job(pattern: Pattern, name: &str, disk: &StagedDisk, part: u64) ->
     Job::new(pattern, &disk.device())
         .called(name)
         .engine(Engine::Libaio)
+        .option("randseed", &round::seed(part + 1).to_string())
         .option("offset", &(part * PART).to_string())
         .size(PART)
         .runtime(EVER)

@@ -11,7 +11,7 @@ use stall_agent::report::model::{Confidence, Kind, Origin};
 use stall_tests::slow_disk::{Delay, LockMode, Op};
 use stall_tests::staged::{FileSystem, StagedDisk};
 
-use super::cast::{EXT4, apart, healthy, on_device, reader, table};
+use super::cast::{EXT4, apart, healthy, on_device, reader, staged, table};
 use super::scene::{Must, Played, Scene};
 use crate::harness::skip::Need;
 use crate::harness::test::Test;
@@ -27,7 +27,7 @@ const SLOW: Delay = Delay::uniform(35_000, 65_000);
 const FILES: u64 = 60;
 
 fn bare() -> Result<StagedDisk> {
-    StagedDisk::builder()
+    staged(11)
         .lock(LockMode::DiscardExclusive)
         .delay(Op::Discard, SLOW)
         .delay(Op::Read, Delay::uniform(200, 400))
@@ -73,7 +73,7 @@ fn mkfs() -> Result<()> {
 
 /// Check that a filesystem that discards what its deleted files had is named as that.
 fn online() -> Result<()> {
-    let disk = StagedDisk::builder()
+    let disk = staged(12)
         .file_system(FileSystem::Ext4)
         .mount_options("discard")
         .lock(LockMode::DiscardExclusive)

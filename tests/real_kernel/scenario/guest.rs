@@ -12,7 +12,7 @@ use stall_tests::slow_disk::{Delay, LockMode, Op};
 use stall_tests::spawned::{Spawned, program_beside};
 use stall_tests::staged::StagedDisk;
 
-use super::cast::reader;
+use super::cast::{reader, staged};
 use super::scene::{Must, Scene};
 use crate::harness::load::Load;
 use crate::harness::test::Test;
@@ -65,13 +65,13 @@ struct Disks {
 }
 
 fn disks() -> Result<Disks> {
-    let volume = StagedDisk::builder()
+    let volume = staged(11)
         .size(8 << 30)
         .lock(LockMode::DiscardExclusive)
         .delay(Op::Discard, Delay::uniform(35_000, 65_000))
         .delay(Op::Read, Delay::uniform(200, 400))
         .start()?;
-    let physical = StagedDisk::builder()
+    let physical = staged(12)
         .delay(Op::Read, Delay::uniform(200, 400))
         .start()?;
     Ok(Disks {

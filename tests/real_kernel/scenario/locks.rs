@@ -4,12 +4,13 @@ use std::fs;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use stall_agent::report::model::Kind;
+use stall_agent::report::model::{ChainLink, Confidence, Kind, Reason};
 use stall_tests::slow_disk::{Delay, Op};
 use stall_tests::staged::{FileSystem, StagedDisk};
 
-use super::cast::{EXT4, MS};
-use super::scene::{Must, Scene};
+use super::cast::{EXT4, MS, staged};
+use super::scene::{Must, Played, Scene};
+use crate::harness::close;
 use crate::harness::load::Load;
 use crate::harness::test::Test;
 
@@ -19,9 +20,7 @@ pub(super) const TESTS: &[Test] =
 /// Check that the one that makes a file longer, on a disk whose writes are slow, is named by those that only
 /// want to read the file.
 fn inode() -> Result<()> {
-    let disk = StagedDisk::builder()
-        .file_system(FileSystem::Ext4)
-        .start()?;
+    let disk = staged(11).file_system(FileSystem::Ext4).start()?;
     let file = disk.mount().join("file");
     fs::write(&file, vec![1; 1 << 20])?;
     nix::unistd::sync();
@@ -47,5 +46,33 @@ fn inode() -> Result<()> {
             "a reader slept {longest:?} ns: no trap was set"
         );
     }
-    played.must(&Must::be(Kind::LockHolder).by(&["holder"]))
+    for reader in &readers {
+        chains_end_at_the_write(&played, reader, &disk)?;
+    }
+    let must = Must::be(Kind::LockHolder).on(&disk).by(&["holder"]);
+    played.must(&must.at_least(Confidence::High))
+}
+
+/// What it slept for locks, as the kernel's sums by stack have it, is laid on the holder; and most of it on the
+/// holder's waiting for the disk.
+fn chains_end_at_the_write(played: &Played, reader: &Load, disk: &StagedDisk) -> Result<()> {
+    let pid = reader.pid().as_raw().unsigned_abs();
+    let chains = played.trace.report.chains.iter();
+    let chains: Vec<_> = chains.filter(|one| one.links[0].pid == pid).collect();
+    let laid: u64 = chains.iter().map(|one| one.waited_ns).sum();
+    let slept = played.trace.blocked_task(reader.pid())?.in_window_ns;
+    close("time laid on chains (time in D)", laid, slept, 0.05, 0)?;
+    let ends_there = |link: &ChainLink| {
+        link.reason == Some(Reason::Write) && link.device.as_deref() == Some(disk.name())
+    };
+    let at_the_write = chains
+        .iter()
+        .filter(|one| one.links.last().is_some_and(ends_there));
+    let at_the_write: u64 = at_the_write.map(|one| one.waited_ns).sum();
+    ensure!(
+        at_the_write * 2 > laid,
+        "{at_the_write} of {laid} ns end at a write to {}: {chains:#?}",
+        disk.name()
+    );
+    Ok(())
 }

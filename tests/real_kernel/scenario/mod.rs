@@ -9,19 +9,17 @@ mod discards;
 mod guest;
 mod locks;
 mod neighbours;
+mod proof;
 mod quiet;
 mod scene;
 mod trims;
 
 use crate::harness::test::Test;
 
-/// Names the variable without which they are skipped: they take three minutes, and each verdict is also tested on a
-/// capture that was kept (`stall-agent/tests/captures.rs`).
-pub(crate) const WANTED: &str = "STALL_SCENARIOS";
-
 /// All of them.
 pub(crate) const TESTS: &[&[Test]] = &[
     trims::TESTS,
+    proof::TESTS,
     bystander::TESTS,
     discards::TESTS,
     guest::TESTS,

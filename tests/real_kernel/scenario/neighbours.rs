@@ -7,33 +7,26 @@ use stall_agent::capture::Op as Seen;
 use stall_agent::report::model::Kind;
 use stall_tests::fio::{Job, Pattern, Running};
 use stall_tests::slow_disk::blame::waits;
-use stall_tests::slow_disk::command::Setting;
 use stall_tests::slow_disk::{Delay, LockMode, Op, OpRecord};
 use stall_tests::staged::StagedDisk;
 
-use super::cast::{MS, PART, job, light, log_of};
+use super::cast::{MS, PART, job, light, log_of, staged};
 use super::scene::{Must, Played, Scene};
 use crate::harness::skip::Need;
 use crate::harness::test::Test;
 use crate::harness::{close, note};
 
 pub(super) const TESTS: &[Test] = &[
-    Test::new("two_neighbours_are_named_in_order_seed_1", || {
-        two("two_neighbours_1", 1)
-    }),
-    Test::new("two_neighbours_are_named_in_order_seed_2", || {
-        two("two_neighbours_2", 2)
-    }),
+    Test::new("two_neighbours_are_named_in_order", two),
     Test::new("a_neighbour_in_the_queue_is_named", queue).needs(&[Need::Scheduler("mq-deadline")]),
     Test::new("a_flush_storm_is_named_with_who_called", flushes),
 ];
 
-fn serial(seed: u64) -> Result<StagedDisk> {
-    StagedDisk::builder()
+fn serial() -> Result<StagedDisk> {
+    staged(1)
         .lock(LockMode::Serial)
         .delay(Op::Read, Delay::uniform(200, 400))
         .delay(Op::Write, Delay::uniform(14_000, 18_000))
-        .setting(Setting::Seed(seed))
         .start()
 }
 
@@ -82,12 +75,12 @@ fn first_share_blamed(played: &Played) -> Result<u64> {
 }
 
 /// Check that of two that fill a disk 70 to 30 both are named, in that order, with their shares.
-fn two(name: &'static str, seed: u64) -> Result<()> {
-    let disk = serial(seed)?;
+fn two() -> Result<()> {
+    let disk = serial()?;
     let first = bulk("bulk", &disk, 0, 35)?;
     let second = bulk("copy", &disk, 1, 15)?;
     let _light = light("postgres", &disk, 2)?;
-    let (played, ()) = Scene::on(name, &disk).play(|| Ok(()))?;
+    let (played, ()) = Scene::on("two_neighbours", &disk).play(|| Ok(()))?;
     let truth = first_share(&played, &disk)?;
     ensure!(
         (620..780).contains(&truth),
@@ -119,7 +112,7 @@ fn two(name: &'static str, seed: u64) -> Result<()> {
 /// Check that a neighbour is named whose requests wait with the victim's in the scheduler, while the device is
 /// as fast as ever.
 fn queue() -> Result<()> {
-    let disk = StagedDisk::builder()
+    let disk = staged(11)
         .queue("nr_requests", "4")
         .queue("scheduler", "mq-deadline")
         .queue("nr_requests", "256")
@@ -156,7 +149,7 @@ fn syncing(name: &str, disk: &StagedDisk, part: u64) -> Result<Running> {
 
 /// Check that where many flush, it is the flushes, and who called for them.
 fn flushes() -> Result<()> {
-    let disk = StagedDisk::builder()
+    let disk = staged(12)
         .lock(LockMode::Serial)
         .delay(Op::Fsync, Delay::uniform(25_000, 40_000))
         .delay(Op::Read, Delay::uniform(200, 400))

@@ -4,9 +4,8 @@ use anyhow::Result;
 use stall_agent::report::model::{Confidence, Kind};
 use stall_tests::fio::Pattern;
 use stall_tests::slow_disk::{Delay, LockMode, Op};
-use stall_tests::staged::StagedDisk;
 
-use super::cast::{job, light};
+use super::cast::{job, light, staged};
 use super::scene::{Must, Scene};
 use crate::harness::test::Test;
 
@@ -17,14 +16,14 @@ pub(super) const TESTS: &[Test] = &[
 
 /// Check that nothing is made of a disk that nobody uses.
 fn idle() -> Result<()> {
-    let disk = StagedDisk::builder().start()?;
+    let disk = staged(11).start()?;
     let (played, ()) = Scene::on("idle", &disk).play(|| Ok(()))?;
     played.must(&Must::be(Kind::NoStall).at_least(Confidence::High))
 }
 
 /// Check that nothing is made of a disk that is busy and serves all in time.
 fn busy() -> Result<()> {
-    let disk = StagedDisk::builder()
+    let disk = staged(12)
         .lock(LockMode::DiscardExclusive)
         .delay(Op::Read, Delay::heavy_tailed(150, 3_000))
         .delay(Op::Write, Delay::heavy_tailed(200, 4_000))

@@ -3,6 +3,7 @@
 //! Contract: one request at a time, in the order asked for; nothing is cached, nothing is added.
 
 mod direct;
+pub mod load;
 pub mod program;
 mod step;
 

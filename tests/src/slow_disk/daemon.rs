@@ -173,9 +173,9 @@ fn be_punctual() -> Result<()> {
 
 /// How this thread, and those it starts, get a CPU.
 fn schedule(policy: i32, priority: i32) -> nix::Result<()> {
-    let parameter = libc::sched_param {
-        sched_priority: priority,
-    };
+    // SAFETY: a struct of integers; some libraries have more of them than others.
+    let mut parameter: libc::sched_param = unsafe { std::mem::zeroed() };
+    parameter.sched_priority = priority;
     // SAFETY: the pointer is to a live sched_param; 0 means this thread.
     let done = unsafe { libc::sched_setscheduler(0, policy, &raw const parameter) };
     Errno::result(done).map(drop)

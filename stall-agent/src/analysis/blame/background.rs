@@ -37,7 +37,9 @@ impl Background {
             .iter()
             .take_while(|rest| rest.start_ns < end_ns);
         for rest in touched {
-            let part_ns = end_ns.min(rest.end_ns) - start_ns.max(rest.start_ns);
+            // Of a damaged capture intervals may overlap or end before they begin.
+            let (from_ns, to_ns) = (start_ns.max(rest.start_ns), end_ns.min(rest.end_ns));
+            let part_ns = to_ns.saturating_sub(from_ns);
             for (group, service_ns) in &rest.by_group {
                 add(*group, rest.share(part_ns, *service_ns));
             }
@@ -75,7 +77,9 @@ fn rest(interval: &Interval, disk: u16, recorded: &[&EndedRequest]) -> Rest {
     Rest {
         start_ns: interval.start_ns,
         end_ns: interval.end_ns,
-        sum_ns: by_group.values().sum(),
+        sum_ns: by_group
+            .values()
+            .fold(0, |sum, service_ns| sum.saturating_add(*service_ns)),
         by_group,
         free_ns: length_ns.saturating_sub(recorded_ns),
     }

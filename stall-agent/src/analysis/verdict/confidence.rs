@@ -19,7 +19,7 @@ pub(super) fn of_cause(findings: &Findings, cause: &Hypothesis) -> (Confidence, 
             evidence.text.clone(),
         );
     }
-    if is_inferred(findings, cause) {
+    if inferred(findings, cause) == Some(false) {
         let text = "the discard is older than the trace; its origin is inferred".to_owned();
         level.at_most(Confidence::Medium, LoweredBy::InferredOrigin, text);
         let lost = findings.losses.sleep_share;
@@ -53,12 +53,22 @@ pub(super) fn missing(hooks: &[Hook]) -> impl Iterator<Item = &Hook> {
     })
 }
 
-fn is_inferred(findings: &Findings, cause: &Hypothesis) -> bool {
+/// Of a cause whose discards are all inferred: whether their submitter fell asleep when they were submitted (D7).
+fn inferred(findings: &Findings, cause: &Hypothesis) -> Option<bool> {
     let ours = findings.discards.iter().filter(|group| {
         Some(&group.device) == cause.device.as_ref() && Some(group.origin) == cause.origin
     });
     let mut ours = ours.peekable();
-    ours.peek().is_some() && ours.all(|group| group.inferred)
+    ours.peek()?;
+    let mut is_waiting = true;
+    for group in ours {
+        let gap_ns = group.inferred_gap_ns;
+        is_waiting &= gap_ns.is_some_and(|ns| ns <= rules::SAME_SLEEP_NS);
+        if !group.inferred {
+            return None;
+        }
+    }
+    Some(is_waiting)
 }
 
 struct Level {

@@ -7,6 +7,7 @@ use stall_common::actor::UNKNOWN;
 
 use super::comparison::{Outcome, compare, is_comparable, refuted};
 use super::evidence::{self, Scales};
+use super::no_comparison::Step;
 use super::{rules, table};
 use crate::analysis::exposure::{is_own_victim, waited};
 use crate::analysis::stall::oldest_unfinished;
@@ -85,6 +86,7 @@ impl<'a> Case<'a> {
         let mut scales = Scales::default();
         let mut outcome = self.decide(&mut scales);
         self.hold_against_table(&mut outcome, &mut scales);
+        self.hold_against_step(&mut outcome, &mut scales);
         let compared = outcome.rule == "D4";
         let explained = self
             .device
@@ -95,6 +97,7 @@ impl<'a> Case<'a> {
             kind: kind(self.origin),
             device: Some(self.device.id.clone()),
             origin: Some(self.origin),
+            pid: None,
             actors: self
                 .groups
                 .iter()
@@ -131,6 +134,14 @@ impl<'a> Case<'a> {
             evidence::of_share(Fact::BlamedShare, share, bound, text),
         );
         if !enough {
+            outcome.confidence = outcome.confidence.min(Some(Confidence::Low));
+        }
+    }
+
+    /// Rule B2. Without a comparison the step has decided already.
+    fn hold_against_step(&self, outcome: &mut Outcome, scales: &mut Scales) {
+        let is_supported = outcome.rule == "D4" && outcome.standing == Standing::Supported;
+        if is_supported && self.step(scales) == Step::Out {
             outcome.confidence = outcome.confidence.min(Some(Confidence::Medium));
         }
     }

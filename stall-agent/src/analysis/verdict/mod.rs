@@ -1,15 +1,19 @@
 //! The verdict: was there a stall, and which hypothesis does the evidence support? The rules, with their
 //! names, are in `docs/principles.md`.
 
+mod above;
 mod advice;
 mod comparison;
 mod confidence;
 mod discards;
 mod evidence;
+mod holder;
+mod locks;
 mod no_comparison;
 mod parties;
 pub(super) mod rules;
 mod stalls;
+mod standstill;
 mod table;
 mod words;
 
@@ -24,7 +28,10 @@ use stalls::Stalls;
 pub(super) fn judge(findings: &Findings) -> Verdict {
     let stalls = Stalls::new(findings);
     let mut weighed = discards::weigh_all(findings);
-    weighed.extend(table::weigh_all(findings));
+    weighed.extend(table::weigh_all(findings, &stalls));
+    weighed.extend(above::weigh_tasks(findings, &stalls));
+    let locks = locks::weigh_all(findings, &stalls, &weighed);
+    weighed.extend(locks);
     weighed.sort_by(discards::stronger_first);
     let ruling = rule(findings, &stalls, &weighed);
     let culprits = ruling
@@ -125,6 +132,7 @@ const fn not_weighed(kind: Kind) -> Hypothesis {
         kind,
         device: None,
         origin: None,
+        pid: None,
         actors: Vec::new(),
         standing: Standing::NotWeighed,
         confidence: None,

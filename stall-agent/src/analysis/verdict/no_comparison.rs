@@ -11,7 +11,7 @@ use crate::report::{share, thousands};
 
 /// How the ends of slow requests lie to those of discards.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Step {
+pub(super) enum Step {
     /// The disk serves others only between discards.
     Strict,
     /// Others mostly end soon after a discard.
@@ -38,7 +38,9 @@ impl Case<'_> {
         if !(hurt && slow) {
             return undecided("D5");
         }
+        let still = first == Some(true) && self.stands_still_by_no_chance(scales);
         match (step, first) {
+            (Step::Unknown, Some(true)) if still => supported("D5", Confidence::High),
             (Step::Strict, _) => supported("D5", Confidence::High),
             (Step::In, _) | (Step::Unknown, Some(true)) => supported("D5", Confidence::Medium),
             (Step::Unknown, None) => supported("D5", Confidence::Low),
@@ -46,7 +48,7 @@ impl Case<'_> {
         }
     }
 
-    fn step(&self, scales: &mut Scales) -> Step {
+    pub(super) fn step(&self, scales: &mut Scales) -> Step {
         let Some(seen) = &self.device.lock_step else {
             return Step::Unknown;
         };
@@ -187,7 +189,7 @@ impl Case<'_> {
     }
 
     /// The task that submitted these discards, or of which that is inferred.
-    fn is_submitter(&self, task: &BlockedTask) -> bool {
+    pub(super) fn is_submitter(&self, task: &BlockedTask) -> bool {
         self.groups.iter().any(|group| is_submitted_by(group, task))
     }
 
@@ -200,7 +202,7 @@ impl Case<'_> {
         mean(sum(|group| group.device_ns), sum(|group| group.ops))
     }
 
-    fn oldest_discard(&self) -> Option<u64> {
+    pub(super) fn oldest_discard(&self) -> Option<u64> {
         self.groups
             .iter()
             .filter_map(|group| group.oldest_unfinished_ns)

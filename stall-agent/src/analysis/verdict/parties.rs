@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use stall_common::actor::UNKNOWN;
 
+use super::holder;
 use super::stalls::Stalls;
 use super::table::laid_on;
 use crate::analysis::discard::{is_submitted_by, time};
@@ -18,6 +19,9 @@ use crate::report::model::{
 /// Submitters of the discards of a hypothesis, those with the most time at the device first; or those it says used the
 /// device.
 pub(super) fn culprits(findings: &Findings, cause: &Hypothesis) -> Vec<Culprit> {
+    if cause.kind == Kind::LockHolder {
+        return holder::culprit(findings, cause).into_iter().collect();
+    }
     if cause.origin.is_none() {
         return users(findings, cause);
     }
@@ -43,7 +47,7 @@ fn users(findings: &Findings, cause: &Hypothesis) -> Vec<Culprit> {
 }
 
 /// Of its requests that others waited for: preflushes when it is flushes that did it.
-fn user(findings: &Findings, cause: &Hypothesis, actor: &Actor) -> Culprit {
+pub(super) fn user(findings: &Findings, cause: &Hypothesis, actor: &Actor) -> Culprit {
     let counts =
         |op: Op| (op == Op::Preflush) == (cause.kind == Kind::Flushes) && is_waited_for(op);
     let on_it = |used: &&ActorUse| Some(&used.device) == cause.device.as_ref() && counts(used.op);
@@ -135,7 +139,7 @@ fn identity(
     }
 }
 
-fn sleep(tasks: &[&BlockedTask]) -> Option<Sleep> {
+pub(super) fn sleep(tasks: &[&BlockedTask]) -> Option<Sleep> {
     let sum = |field: fn(&BlockedTask) -> u64| {
         tasks
             .iter()
@@ -177,6 +181,9 @@ pub(super) fn waiters(
     stalls: &Stalls,
     cause: Option<&Hypothesis>,
 ) -> Vec<Waiter> {
+    if let Some(cause) = cause.filter(|cause| cause.kind == Kind::LockHolder) {
+        return holder::waiters(findings, cause);
+    }
     let heavy: &[u32] = match cause {
         Some(cause) if cause.kind == Kind::HeavyNeighbour => &cause.actors,
         _ => &[],
@@ -311,7 +318,7 @@ fn blocked(findings: &Findings, actor: u32) -> Option<u64> {
     (sum > 0).then_some(sum)
 }
 
-fn long_in_d(task: &BlockedTask) -> Waiter {
+pub(super) fn long_in_d(task: &BlockedTask) -> Waiter {
     Waiter {
         actor: task.actor,
         label: task.label.clone(),

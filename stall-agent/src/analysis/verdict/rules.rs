@@ -73,9 +73,15 @@ pub(super) const IN_STEP: Step = Step {
 pub(super) const OUT_OF_STEP: f64 = 0.4;
 pub(super) const OUT_OF_STEP_REQUESTS: u64 = 20;
 
+/// D5: a disk that stops by itself stops while a trim runs with this probability at most; trims come back in a week.
+pub(super) const BY_CHANCE: f64 = 0.001;
+pub(super) const TRIMS_COME_BACK_NS: u64 = 7 * 24 * 3_600 * 1_000_000_000;
+/// D7: a task that falls asleep so soon after a discard was submitted waits for it.
+pub(in crate::analysis) const SAME_SLEEP_NS: u64 = 10_000_000;
+
 /// B1, N, F, T: slow requests from which the table says something.
 pub(super) const TABLE_OPS: u64 = 20;
-/// B1: a smaller part of the slow requests' wait laid on discards lets no more than medium stand.
+/// B1: a smaller part of the slow requests' wait laid on discards lets no more than low stand.
 pub(super) const LEAST_BLAMED: f64 = 0.10;
 /// N1: part of what all neighbours caused from which one is heavy.
 pub(super) const PART_OF_HEAVY: f64 = 0.20;
@@ -107,6 +113,17 @@ pub(super) const DEVICE: Share = Share {
     high: 0.70,
     medium: 0.50,
     low: 0.35,
+};
+
+/// L1: sleeps from which a lock counts; L3: from which it can be `high`; L: holders weighed, those others waited for most.
+pub(super) const LOCK_SLEEPS: u64 = 2;
+pub(super) const MANY_LOCK_SLEEPS: u64 = 5;
+pub(super) const LOCK_HOLDERS: usize = 3;
+/// L3, A3: parts of the time processes were in D for storage.
+pub(super) const LOCK: Share = Share {
+    high: 0.60,
+    medium: 0.35,
+    low: 0.20,
 };
 
 /// D6: part of a disk's discard time that is of one origin.

@@ -6,8 +6,10 @@ use stall_common::actor::{FLUSH_MACHINERY, UNKNOWN};
 
 use super::comparison::{Outcome, refuted, supported, undecided};
 use super::evidence::{self, Scales};
-use super::not_weighed;
 use super::rules::{self, Share};
+use super::stalls::Stalls;
+use super::{above, not_weighed};
+use crate::analysis::total::Total as _;
 use crate::analysis::{Findings, is_discard, is_waited_for, ratio};
 use crate::report::model::{
     ActorUse, Blame, BlameCell, BlameRow, Confidence, Device, Fact, Hypothesis, Kind, Op, Standing,
@@ -15,7 +17,7 @@ use crate::report::model::{
 use crate::report::thousands;
 
 /// Three hypotheses for each stalled device with slow requests that were recorded.
-pub(super) fn weigh_all(findings: &Findings) -> Vec<Hypothesis> {
+pub(super) fn weigh_all(findings: &Findings, stalls: &Stalls) -> Vec<Hypothesis> {
     let stalled = |device: &&Device| device.stall.as_ref().is_some_and(|stall| stall.stalled);
     let tables = findings
         .devices
@@ -23,11 +25,16 @@ pub(super) fn weigh_all(findings: &Findings) -> Vec<Hypothesis> {
         .filter(stalled)
         .filter_map(|device| {
             let blame = findings.blame_on(&device.id)?;
-            let table = Table { findings, blame };
+            let table = Table {
+                findings,
+                stalls,
+                blame,
+                device,
+            };
             (!table.known().is_empty()).then_some(table)
         });
     tables
-        .flat_map(|table| [table.neighbour(), table.flushes(), table.device()])
+        .flat_map(|table| [table.neighbour(), table.flushes(), table.itself()])
         .collect()
 }
 
@@ -36,7 +43,7 @@ pub(super) fn weigh_all(findings: &Findings) -> Vec<Hypothesis> {
 /// requests.
 pub(super) fn discard_share(blame: Option<&Blame>, own_victims: &[u32]) -> Option<f64> {
     let rows = &blame?.victims;
-    let recorded = rows.iter().map(|row| row.recorded_ops).sum::<u64>();
+    let recorded = rows.iter().map(|row| row.recorded_ops).total();
     let own = |row: &BlameRow| {
         if own_victims.contains(&row.actor) {
             row.own_ns
@@ -48,7 +55,7 @@ pub(super) fn discard_share(blame: Option<&Blame>, own_victims: &[u32]) -> Optio
         .iter()
         .map(|row| laid(row, |cell| is_discard(cell.op)).saturating_add(own(row)));
     (recorded >= rules::TABLE_OPS)
-        .then(|| ratio(discards.sum(), rows.iter().map(slow).sum()))
+        .then(|| ratio(discards.total(), rows.iter().map(slow).total()))
         .flatten()
 }
 
@@ -56,7 +63,7 @@ pub(super) fn discard_share(blame: Option<&Blame>, own_victims: &[u32]) -> Optio
 pub(super) fn laid_on(blame: &Blame, actor: u32, is_counted: impl Fn(Op) -> bool) -> u64 {
     let rows = blame.victims.iter().filter(|row| row.actor != actor);
     rows.map(|row| laid(row, |cell| cell.actor == actor && is_counted(cell.op)))
-        .sum()
+        .total()
 }
 
 /// Time waited in slow requests.
@@ -66,6 +73,8 @@ pub(super) const fn slow(row: &BlameRow) -> u64 {
 
 struct Table<'a> {
     findings: &'a Findings,
+    stalls: &'a Stalls,
+    device: &'a Device,
     blame: &'a Blame,
 }
 
@@ -205,7 +214,7 @@ impl Table<'_> {
     }
 
     /// Slow for everybody: the row least laid on the device decides.
-    fn device(&self) -> Hypothesis {
+    fn itself(&self) -> Hypothesis {
         let mut scales = Scales::default();
         let mut rows = self.known();
         rows.retain(|row| row.slow_ops >= rules::HURT_SLOW_OPS);
@@ -225,7 +234,15 @@ impl Table<'_> {
                 outcome
             },
         );
-        self.hypothesis(Kind::SlowDevice, Vec::new(), least, &outcome, scales)
+        let (kind, rule, below) = if above::is_served(self.findings, self.device) {
+            let below = above::stalled_below(self.findings, self.stalls);
+            (Kind::AboveTheDisk, "A2", below)
+        } else {
+            let below = above::stalled_under(self.findings, self.stalls, self.device);
+            (Kind::SlowDevice, "T3", below)
+        };
+        let outcome = look_below(outcome, rule, below, &mut scales);
+        self.hypothesis(kind, Vec::new(), least, &outcome, scales)
     }
 
     /// Rule T2. Where many always wait, what an operation takes by itself was not seen.
@@ -268,6 +285,28 @@ impl Table<'_> {
     }
 }
 
+/// The layer rule, A2 and T3: what is wrong with a disk of this host reaches what lies on it.
+fn look_below(
+    outcome: Outcome,
+    rule: &'static str,
+    below: Option<&Device>,
+    scales: &mut Scales,
+) -> Outcome {
+    let Some(below) = below else {
+        return outcome;
+    };
+    let slow_ops = below.stall.as_ref().map_or(0, |stall| stall.slow_ops);
+    let text = format!("{} is slow as well: see there first", below.id);
+    scales.put(
+        false,
+        evidence::of_count(Fact::StalledBelow, slow_ops, None, text),
+    );
+    match outcome.standing {
+        Standing::Supported => undecided(rule),
+        Standing::Undecided | Standing::Refuted | Standing::NotWeighed => outcome,
+    }
+}
+
 impl Share {
     fn decide(self, rule: &'static str, share: f64, slow_ops: u64) -> Outcome {
         if share >= self.high && slow_ops >= rules::TABLE_OPS {
@@ -297,18 +336,18 @@ fn put_share(scales: &mut Scales, share: f64, bounds: Share, text: &str) {
 
 fn of_rows(rows: &[&BlameRow], part: impl Fn(&BlameRow) -> u64) -> Option<f64> {
     ratio(
-        rows.iter().map(|row| part(row)).sum(),
-        rows.iter().map(|row| slow(row)).sum(),
+        rows.iter().map(|row| part(row)).total(),
+        rows.iter().map(|row| slow(row)).total(),
     )
 }
 
 fn laid(row: &BlameRow, is_counted: impl Fn(&BlameCell) -> bool) -> u64 {
     let cells = row.by.iter().filter(|cell| is_counted(cell));
-    cells.map(|cell| cell.waited_ns).sum()
+    cells.map(|cell| cell.waited_ns).total()
 }
 
 fn count(rows: &[&BlameRow]) -> u64 {
-    rows.iter().map(|row| row.slow_ops).sum()
+    rows.iter().map(|row| row.slow_ops).total()
 }
 
 /// What a neighbour does with the device itself.

@@ -1,9 +1,11 @@
 //! The verdict in one sentence. Foreign names in it are as they were found; a terminal gets them escaped.
 
 use super::stalls::Stalls;
-use super::{Ruling, confidence};
+use super::{Ruling, confidence, holder};
 use crate::analysis::Findings;
-use crate::report::model::{Culprit, Device, Exposure, Hypothesis, Kind, Origin, Standing, Waiter};
+use crate::report::model::{
+    Culprit, Device, Exposure, Hypothesis, Kind, Origin, Reason, Standing, Waiter,
+};
 use crate::report::{duration, share, thousands};
 
 pub(super) fn sentence(
@@ -57,7 +59,7 @@ fn blame(
     let id = cause.device.as_deref().unwrap_or("?");
     let waited = count(waiters);
     if let Some(sentence) = by_table(cause, id, culprits, &waited) {
-        return sentence;
+        return sentence + &while_waiting(findings, cause);
     }
     let name = culprits
         .first()
@@ -67,6 +69,43 @@ fn blame(
     let origin = cause.origin.map_or("discards", of_origin);
     let effect = device.map_or_else(String::new, |device| effect(device, cause, culprits));
     format!("{name}{others} holds up {id} with {origin}: {effect}; {waited} waited")
+}
+
+/// What a lock's holder does meanwhile.
+fn while_waiting(findings: &Findings, cause: &Hypothesis) -> String {
+    if cause.kind != Kind::LockHolder {
+        return String::new();
+    }
+    let reason = holder::waits_for(findings, cause).map(of_reason);
+    match (reason, cause.device.as_deref()) {
+        (Some(reason), Some(id)) => format!("; meanwhile it waits for {reason} on {id}"),
+        (Some(reason), None) => format!("; meanwhile it waits for {reason}"),
+        (None, _) => "; meanwhile it runs, or sleeps elsewhere".to_owned(),
+    }
+}
+
+const fn of_reason(reason: Reason) -> &'static str {
+    match reason {
+        Reason::Discard => "a discard",
+        Reason::Read => "a read",
+        Reason::Write => "a write",
+        Reason::Flush => "a flush",
+        Reason::Journal => "the journal",
+        Reason::PageLock => "a page",
+        Reason::PageWriteback => "writeback",
+        Reason::Lock => "a lock",
+        Reason::RequestTag => "a free request",
+        Reason::WritebackThrottling => "writeback throttling",
+        Reason::BlockThrottle => "a limit of its control group",
+        Reason::QueueFrozen => "a frozen queue",
+        Reason::StackedDevice => "device mapper or RAID",
+        Reason::UserSpaceServer => "a server in user space",
+        Reason::NetworkStorage => "a server on the network",
+        Reason::Swap => "swap",
+        Reason::MemoryReclaim => "memory",
+        Reason::OtherIo => "I/O",
+        Reason::Other | Reason::Unknown => "something not known",
+    }
 }
 
 fn more(culprits: &[Culprit]) -> String {
@@ -93,11 +132,20 @@ fn by_table(cause: &Hypothesis, id: &str, culprits: &[Culprit], waited: &str) ->
             "{id} itself is slow: {part} of the time waited in slow requests, and more, is its own; {waited} waited, \
              and no process is to blame"
         )),
+        Kind::AboveTheDisk if cause.device.is_some() => Some(format!(
+            "{id} is slow, and no disk of this host is: {part} of the time waited in slow requests, and more, is its own; {waited} \
+             waited; look at the server behind it, its storage and the way there"
+        )),
+        Kind::AboveTheDisk => Some(format!(
+            "no disk was slow: {part} of the time processes were in D they waited for a server in user space or on the \
+             network; {waited} waited"
+        )),
+        Kind::LockHolder => Some(format!(
+            "{name} holds a lock that others wait for: {part} of the time they were in D ends at it; {waited} waited"
+        )),
         Kind::HostTrim
         | Kind::GuestTrim
         | Kind::OtherDiscards
-        | Kind::LockHolder
-        | Kind::AboveTheDisk
         | Kind::NoStall
         | Kind::Inconclusive => None,
     }

@@ -82,7 +82,7 @@ impl<'a> Join<'a> {
         let replicas = volume
             .as_deref()
             .map_or_else(Vec::new, |volume| self.replicas(volume));
-        let physical = self.physical(row, &chain, &replicas);
+        let physical = self.physical(row, &chain, volume.is_some(), &replicas);
         let id = |row: &usize| self.names.device_of_row(*row);
         VmDisk {
             path: open.path.clone(),
@@ -168,14 +168,21 @@ impl<'a> Join<'a> {
             })
     }
 
-    /// Below the replicas where there are any; below the device itself when it is not a volume's front.
-    fn physical(&self, row: Option<usize>, chain: &[usize], replicas: &[VmReplica]) -> Vec<usize> {
+    /// Below the replicas where there are any; below the device itself when it is not the front of something that
+    /// keeps its data elsewhere.
+    fn physical(
+        &self,
+        row: Option<usize>,
+        chain: &[usize],
+        is_volume: bool,
+        replicas: &[VmReplica],
+    ) -> Vec<usize> {
         let of_replica = |replica: &VmReplica| {
             let name = replica.device.as_deref()?;
             self.stacking.row_of(name)
         };
         let below: Vec<usize> = replicas.iter().filter_map(of_replica).collect();
-        let is_front = self.data_engine(chain).is_some();
+        let is_front = is_volume || chain.iter().any(|row| self.is_remote(*row));
         let below = match row {
             Some(row) if below.is_empty() && !is_front => vec![row],
             _ => below,
@@ -185,6 +192,19 @@ impl<'a> Join<'a> {
             .flat_map(|row| self.stacking.physical(row))
             .collect();
         disks.into_iter().collect()
+    }
+
+    /// Over a network, or served by a program.
+    fn is_remote(&self, row: usize) -> bool {
+        let disk = &self.capture.disks[row];
+        let transport = disk
+            .facts
+            .as_ref()
+            .and_then(|facts| facts.transport.as_deref());
+        disk.name.starts_with("ublk")
+            || transport.is_some_and(|transport| {
+                transport == "iscsi" || (transport.starts_with("nvme/") && transport != "nvme/loop")
+            })
     }
 
     fn layers(

@@ -1,5 +1,7 @@
 //! A volume's replicas: those on this host, and where its controller reaches all of them.
 
+use std::net::IpAddr;
+
 use super::Join;
 use crate::capture::{Process, ReplicaDirectory};
 use crate::command::{self, Command, Engine};
@@ -57,12 +59,9 @@ impl Join<'_> {
     /// Local when the address is one of the controller's own pod: an instance manager runs all of a host's replicas.
     pub(super) fn addresses(&self, process: &Process, engine: &Engine) -> Vec<ReplicaAddress> {
         let own = process.pod.as_ref().map(|pod| &pod.addresses);
-        let own = own.filter(|own| !own.is_empty());
         let replicas = engine.replicas.iter().map(|address| ReplicaAddress {
             address: address.clone(),
-            local: own
-                .zip(host_of(address))
-                .map(|(own, host)| own.iter().any(|ip| ip == host)),
+            local: is_local(address, own.map_or(&[], Vec::as_slice)),
         });
         replicas.collect()
     }
@@ -73,9 +72,42 @@ fn is_below(path: &str, mount: &str) -> bool {
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// `tcp://10.52.0.9:10000`, `tcp://[fd00::1]:10000`; a socket of this host (`unix://`) has none.
+/// Not known without addresses to compare with, and for a name. A socket is on this host.
+fn is_local(address: &str, own: &[String]) -> Option<bool> {
+    if address.starts_with("unix:") {
+        return Some(true);
+    }
+    let host: IpAddr = host_of(address)?.parse().ok()?;
+    let mut addresses = own.iter().filter_map(|own| own.parse::<IpAddr>().ok());
+    (!own.is_empty()).then(|| addresses.any(|own| own == host))
+}
+
+/// `tcp://10.52.0.9:10000`, `tcp://[fd00::1]:10000`
 fn host_of(address: &str) -> Option<&str> {
     let place = address.strip_prefix("tcp://").unwrap_or(address);
     let (host, _port) = place.rsplit_once(':')?;
     Some(host.trim_matches(['[', ']']))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_here_when_it_is_one_of_the_pods() {
+        let own = ["10.52.0.9".to_owned(), "fd00::9".to_owned()];
+        let cases = [
+            ("tcp://10.52.0.9:10000", Some(true)),
+            ("10.52.0.9:10000", Some(true)),
+            ("tcp://[fd00:0:0::9]:10000", Some(true)),
+            ("tcp://10.52.0.90:10000", Some(false)),
+            ("unix:///x.sock", Some(true)),
+            ("tcp://replica-1:10000", None),
+            ("", None),
+        ];
+        for (address, local) in cases {
+            assert_eq!(is_local(address, &own), local, "{address}");
+        }
+        assert_eq!(is_local("tcp://10.52.0.9:10000", &[]), None);
+    }
 }

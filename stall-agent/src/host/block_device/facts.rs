@@ -18,7 +18,7 @@ const SECTOR_BYTES: u64 = 512;
 pub fn facts(root: &HostRoot, disk: &str, mounts: &Mounts) -> Option<DiskFacts> {
     let disk = super::by_name(root, disk)?;
     let mut facts = DiskFacts::default();
-    identity(root, &disk.name, mounts, &mut facts);
+    identity(root, &disk, mounts, &mut facts);
     limits(root, &disk.name, &mut facts);
     facts.partitions = partitions(root, &disk.name, mounts);
     facts.mounts = mounts_of(mounts, disk.number);
@@ -27,14 +27,14 @@ pub fn facts(root: &HostRoot, disk: &str, mounts: &Mounts) -> Option<DiskFacts> 
     Some(facts)
 }
 
-fn identity(root: &HostRoot, disk: &str, mounts: &Mounts, facts: &mut DiskFacts) {
-    let at = directory(disk);
+fn identity(root: &HostRoot, disk: &WholeDisk, mounts: &Mounts, facts: &mut DiskFacts) {
+    let at = directory(&disk.name);
     let value = |name: &str| root.value(format!("{at}/{name}"));
     facts.model = value("device/model");
     facts.vendor = value("device/vendor");
-    facts.serial = value("serial")
-        .or_else(|| value("device/serial"))
-        .or_else(|| scsi_serial(root, &at));
+    // Not `serial`, which only virtio disks have: reading it is a request to the disk (virtblk_get_id() in
+    // drivers/block/virtio_blk.c), which waits with all others when the disk stands still.
+    facts.serial = value("device/serial").or_else(|| scsi_serial(root, &at));
     facts.size_bytes = size(root, &at);
     facts.driver = root
         .link_name(format!("{at}/device/driver"))
@@ -43,9 +43,11 @@ fn identity(root: &HostRoot, disk: &str, mounts: &Mounts, facts: &mut DiskFacts)
     facts.backing_device = facts
         .backing_file
         .as_deref()
-        .and_then(|file| device_of(mounts, file));
-    facts.transport = transport(root, disk);
-    facts.iscsi_target = iscsi::target(root, disk);
+        .and_then(|file| device_of(mounts, file))
+        // The image of `/` on a filesystem that is mounted no more: what is left of its path is the image's own.
+        .filter(|number| Some(*number) != disk.number);
+    facts.transport = transport(root, &disk.name);
+    facts.iscsi_target = iscsi::target(root, &disk.name);
     facts.mapper_name = value("dm/name");
     facts.mapper_uuid = value("dm/uuid");
     facts.raid_level = value("md/level");

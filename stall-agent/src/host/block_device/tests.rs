@@ -61,6 +61,15 @@ fn node() -> Fixture {
     fixture
 }
 
+#[test]
+fn a_virtio_disk_is_not_asked_for_its_serial_number() {
+    let fixture = Fixture::new();
+    fixture.files("sys/block/vda", "dev=253:0\nsize=4096\nserial=ASKED");
+    let facts = facts(&fixture.root(), "vda", &Mounts::parse("")).unwrap();
+    assert_eq!(facts.size_bytes, Some(4096 * 512));
+    assert_eq!(facts.serial, None);
+}
+
 fn names(disks: &[WholeDisk]) -> Vec<&str> {
     disks.iter().map(|disk| disk.name.as_str()).collect()
 }

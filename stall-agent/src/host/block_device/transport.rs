@@ -1,19 +1,21 @@
 //! How a disk is attached, by its place in sysfs.
 
-use super::{HostRoot, directory};
+use super::{HostRoot, directory, multipath_disks};
 
 /// `nvme` (over PCIe), `nvme/tcp` and the like, `iscsi`, `fc`, `sas`, `sata`, `usb`, `virtio`, `mmc`, `xen`; `None` for
 /// devices made of others and for what is none of these.
 pub(super) fn transport(root: &HostRoot, disk: &str) -> Option<String> {
-    let at = directory(disk);
     if disk.starts_with("nvme") {
-        let transport = root.value(format!("{at}/device/transport"))?;
+        let of = |disk: &str| root.value(format!("{}/device/transport", directory(disk)));
+        // A multipath device has none of its own; its paths do.
+        let paths = || multipath_disks(root, disk).iter().find_map(|path| of(path));
+        let transport = of(disk).or_else(paths)?;
         return Some(match transport.as_str() {
             "pcie" => "nvme".to_owned(),
             other => format!("nvme/{other}"),
         });
     }
-    let place = root.link(&at)?;
+    let place = root.link(directory(disk))?;
     let parts = || place.split('/');
     // The disk's own bus is the last on the way: a USB bridge also has a SCSI host.
     let kinds = [
@@ -89,7 +91,9 @@ mod tests {
         let fixture = Fixture::new();
         fixture
             .file("sys/block/nvme0n1/device/transport", "pcie\n")
-            .file("sys/block/nvme1n1/device/transport", "tcp\n");
+            .file("sys/block/nvme1n1/device/transport", "tcp\n")
+            .file("sys/block/nvme2n1/device/model", "SPDK\n")
+            .file("sys/block/nvme2c3n1/device/transport", "tcp\n");
         assert_eq!(
             transport(&fixture.root(), "nvme0n1").as_deref(),
             Some("nvme")
@@ -98,5 +102,7 @@ mod tests {
             transport(&fixture.root(), "nvme1n1").as_deref(),
             Some("nvme/tcp")
         );
+        let multipath = transport(&fixture.root(), "nvme2n1");
+        assert_eq!(multipath.as_deref(), Some("nvme/tcp"));
     }
 }

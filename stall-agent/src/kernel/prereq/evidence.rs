@@ -114,16 +114,22 @@ fn presence() -> KernelTypes {
 }
 
 fn types() -> KernelTypes {
-    match support::facts() {
-        Ok(facts) => KernelTypes::Facts(Box::new(facts)),
-        Err(SupportError::NoBtf { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
-            KernelTypes::Absent
+    support::facts().into()
+}
+
+impl From<Result<Facts, SupportError>> for KernelTypes {
+    fn from(facts: Result<Facts, SupportError>) -> Self {
+        match facts {
+            Ok(facts) => Self::Facts(Box::new(facts)),
+            Err(SupportError::NoBtf { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                Self::Absent
+            }
+            Err(SupportError::NoBtf { source, .. }) => {
+                Self::Unusable(crate::output::reason(&source))
+            }
+            Err(SupportError::Btf(error)) => Self::Unusable(error.to_string()),
+            Err(SupportError::Layout(error)) => Self::Unfit(error.to_string()),
         }
-        Err(SupportError::NoBtf { source, .. }) => {
-            KernelTypes::Unusable(crate::output::reason(&source))
-        }
-        Err(SupportError::Btf(error)) => KernelTypes::Unusable(error.to_string()),
-        Err(SupportError::Layout(error)) => KernelTypes::Unfit(error.to_string()),
     }
 }
 

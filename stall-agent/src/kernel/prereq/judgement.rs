@@ -2,9 +2,11 @@
 
 use super::{Bpf, Capability, Evidence, KernelTypes, State};
 use crate::capture::HookState;
+use crate::confine::capability::{self as capabilities, Until};
 use crate::failure::code;
 use crate::kernel::support::Facts;
 use crate::probe::catalog::Need;
+use crate::probe::coverage;
 use crate::probe::plan::{self, Step};
 
 /// Numbers of include/uapi/linux/capability.h.
@@ -23,7 +25,13 @@ pub fn judge(evidence: &Evidence) -> Vec<Capability> {
     ];
     if let KernelTypes::Facts(facts) = &evidence.types {
         all.extend(hooks(facts));
+        all.extend(fields(facts));
     }
+    all.extend(
+        capabilities::USED
+            .iter()
+            .filter_map(|it| optional(it, evidence)),
+    );
     all.push(symbols(evidence));
     all.push(host_processes(evidence));
     all
@@ -35,29 +43,43 @@ fn permission(evidence: &Evidence) -> Capability {
     let enough = held(CAP_SYS_ADMIN)
         .zip(both)
         .map(|(admin, both)| admin || both);
-    let found = match enough {
-        Some(true) => "CAP_BPF and CAP_PERFMON, or CAP_SYS_ADMIN",
-        Some(false) => "neither root nor CAP_BPF and CAP_PERFMON",
+    let found = match (enough, held(CAP_BPF), held(CAP_PERFMON)) {
+        (Some(true), ..) => "CAP_BPF and CAP_PERFMON, or CAP_SYS_ADMIN",
+        (Some(false), Some(true), _) => "CAP_PERFMON is missing",
+        (Some(false), _, Some(true)) => "CAP_BPF is missing",
+        (Some(false), ..) => "neither root nor CAP_BPF and CAP_PERFMON",
+        (None, ..) => "/proc/self/status does not say",
+    };
+    required(code::NOT_PERMITTED, "permission", state(enough), found)
+        .or_else("everything", "run it as root, with sudo for example")
+}
+
+/// A capability without which a trace lacks something.
+fn optional(it: &capabilities::Use, evidence: &Evidence) -> Option<Capability> {
+    if it.required || it.until == Until::Outputs {
+        return None;
+    }
+    let set = evidence.capabilities;
+    let held = set.map(|set| {
+        !capabilities::missing_from(set)
+            .iter()
+            .any(|other| other.set == it.set)
+    });
+    let found = match held {
+        Some(true) => "held",
+        Some(false) => "not held",
         None => "/proc/self/status does not say",
     };
-    Capability {
-        required: true,
-        exit_code: code::NOT_PERMITTED,
-        ..capability("permission", state(enough), found)
-    }
-    .or_else("everything", "run it as root, with sudo for example")
+    let row = capability(&format!("capability {}", it.name), state(held), found);
+    Some(row.or_else(it.lack, "run it as root, or give it this capability"))
 }
 
 fn lockdown(evidence: &Evidence) -> Capability {
     let level = evidence.lockdown.as_deref();
     let allowed = level.map(|level| level != "confidentiality");
     let found = level.unwrap_or("/sys/kernel/security/lockdown is not to be seen");
-    Capability {
-        required: true,
-        exit_code: code::LOCKDOWN,
-        ..capability("lockdown", state(allowed), found)
-    }
-    .or_else("everything", "boot with lockdown=integrity or none")
+    required(code::LOCKDOWN, "lockdown", state(allowed), found)
+        .or_else("everything", "boot with lockdown=integrity or none")
 }
 
 fn bpf(evidence: &Evidence) -> Capability {
@@ -71,12 +93,7 @@ fn bpf(evidence: &Evidence) -> Capability {
     } else {
         "run it as root, and in a container as a privileged one"
     };
-    Capability {
-        required: true,
-        exit_code: code::NOT_PERMITTED,
-        ..capability("bpf", state, &found)
-    }
-    .or_else("everything", advice)
+    required(code::NOT_PERMITTED, "bpf", state, &found).or_else("everything", advice)
 }
 
 fn types(evidence: &Evidence) -> Capability {
@@ -89,18 +106,12 @@ fn types(evidence: &Evidence) -> Capability {
         KernelTypes::Unfit(reason) => (State::Missing, reason.as_str(), code::HOOK_MISSING),
         KernelTypes::Unknown => (State::Unknown, "not looked at", code::NO_BTF),
     };
-    Capability {
-        required: true,
-        exit_code,
-        ..capability("btf", state, found)
-    }
-    .or_else("everything", advice)
+    required(exit_code, "btf", state, found).or_else("everything", advice)
 }
 
 /// One for each program of the plan that is wanted on this kernel.
 fn hooks(facts: &Facts) -> Vec<Capability> {
     let steps = plan::plan(facts);
-    let lacking = plan::lacking(&steps).map(|(hook, _)| hook);
     let wanted = steps.iter().map(Step::hook).zip(&steps);
     wanted
         .filter(|(hook, _)| hook.state != HookState::NotNeeded)
@@ -108,7 +119,7 @@ fn hooks(facts: &Facts) -> Vec<Capability> {
         .map(|(hook, step)| {
             let there = hook.state != HookState::Missing;
             let found = hook.reason.unwrap_or_else(|| "there".to_owned());
-            hook_capability(step, there, &found, lacking == Some(step.row.hook))
+            hook_capability(step, there, &found)
         })
         .collect()
 }
@@ -120,25 +131,43 @@ fn has_stand_in(state: HookState, step: &Step, steps: &[Step]) -> bool {
     state == HookState::Missing && steps.iter().any(serves)
 }
 
-fn hook_capability(step: &Step, there: bool, found: &str, decisive: bool) -> Capability {
+fn hook_capability(step: &Step, there: bool, found: &str) -> Capability {
     let lack = match step.row.need {
         Need::Required => "everything",
         Need::Optional(lack) => lack,
     };
-    let required = step.row.need == Need::Required;
-    Capability {
-        required: required || decisive,
-        exit_code: code::HOOK_MISSING,
-        ..capability(
-            &format!("hook {}", step.row.hook),
-            state(Some(there)),
-            found,
-        )
-    }
-    .or_else(
+    let name = format!("hook {}", step.row.hook);
+    let capability = if step.row.need == Need::Required {
+        required(code::HOOK_MISSING, &name, state(Some(there)), found)
+    } else {
+        capability(&name, state(Some(there)), found)
+    };
+    capability.or_else(
         lack,
         "use a kernel from 5.12 on, built with its tracepoints",
     )
+}
+
+/// One for each part of the kernel's structures that is asked for on this kernel. Without a required one there are
+/// no facts.
+fn fields(facts: &Facts) -> impl Iterator<Item = Capability> {
+    coverage::asked(facts).map(|part| {
+        let missing = part.missing(&facts.layout);
+        let found = if missing.is_empty() {
+            "there".to_owned()
+        } else {
+            format!("the kernel has no {}", missing.join(", "))
+        };
+        let name = format!("fields {}", part.name);
+        let state = state(Some(missing.is_empty()));
+        let advice = "another kernel may have it";
+        match part.need {
+            Need::Required => {
+                required(code::HOOK_MISSING, &name, state, &found).or_else("everything", advice)
+            }
+            Need::Optional(lack) => capability(&name, state, &found).or_else(lack, advice),
+        }
+    })
 }
 
 fn symbols(evidence: &Evidence) -> Capability {
@@ -179,15 +208,26 @@ fn capability(name: &str, state: State, found: &str) -> Capability {
         state,
         required: false,
         found: found.to_owned(),
+        without: String::new(),
         lack: None,
         advice: None,
-        exit_code: code::OTHER,
+        exit_code: None,
+    }
+}
+
+/// Without it a trace ends with a code.
+fn required(code: u8, name: &str, state: State, found: &str) -> Capability {
+    Capability {
+        required: true,
+        exit_code: Some(code),
+        ..capability(name, state, found)
     }
 }
 
 impl Capability {
     /// What it means when it is not there.
     fn or_else(mut self, lack: &str, advice: &str) -> Self {
+        lack.clone_into(&mut self.without);
         if self.state != State::Ok {
             self.lack = Some(lack.to_owned());
             self.advice = Some(advice.to_owned());

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use stall_common::layout::Layout;
-
 use super::*;
-use crate::kernel::support::Facts;
+use crate::kernel::support::{self, Facts};
 use crate::probe::catalog::{CATALOG, Kind};
+
+/// Every field there is.
+const RECENT: &[u8] = include_bytes!("../../../../tests/fixtures/btf/6.18.15+deb13-amd64.btf");
 
 /// What a kernel has that has every hook of the catalog.
 fn facts() -> Facts {
@@ -15,7 +16,7 @@ fn facts() -> Facts {
     Facts {
         tracepoints,
         iterators: vec!["task"],
-        layout: Layout::UNRESOLVED,
+        layout: support::facts_of(RECENT).unwrap().layout,
     }
 }
 
@@ -46,7 +47,7 @@ fn obstacle_of(evidence: &Evidence) -> Option<(String, u8)> {
     let capabilities = judge(evidence);
     let obstacle = obstacle(&capabilities)?;
     assert!(obstacle.lack.is_some() && obstacle.advice.is_some());
-    Some((obstacle.name.clone(), obstacle.exit_code))
+    Some((obstacle.name.clone(), obstacle.exit_code?))
 }
 
 fn find(evidence: &Evidence, name: &str) -> Option<Capability> {
@@ -86,6 +87,31 @@ fn two_capabilities_are_enough() {
     let refused = Some(("permission".to_owned(), code::NOT_PERMITTED));
     assert_eq!(obstacle_of(&with(1 << 39)), refused);
     assert_eq!(obstacle_of(&with(0)), refused);
+}
+
+#[test]
+fn a_missing_capability_is_named() {
+    let with = |capabilities| Evidence {
+        capabilities: Some(capabilities),
+        ..good()
+    };
+    let found = |capabilities| find(&with(capabilities), "permission").unwrap().found;
+    assert_eq!(found(1 << 39), "CAP_PERFMON is missing");
+    assert_eq!(found(1 << 38), "CAP_BPF is missing");
+    assert_eq!(found(0), "neither root nor CAP_BPF and CAP_PERFMON");
+    let two = with(1 << 38 | 1 << 39);
+    assert_eq!(obstacle_of(&two), None);
+    let lacking = |name| find(&two, &format!("capability {name}")).unwrap();
+    for name in [
+        "CAP_SYSLOG",
+        "CAP_SYS_PTRACE",
+        "CAP_DAC_READ_SEARCH",
+        "CAP_SYS_ADMIN",
+        "CAP_IPC_LOCK",
+    ] {
+        assert_eq!(lacking(name).state, State::Missing);
+        assert!(lacking(name).lack.is_some() && lacking(name).advice.is_some());
+    }
 }
 
 #[test]

@@ -92,8 +92,8 @@ pub struct ActorUse {
     /// Time of these requests during which a discard was in flight.
     pub overlap_ns: u64,
     /// For whom, where the kernel says that: of a thread of the kernel, the control groups its requests were
-    /// charged to, most bytes first. The root group is not among them.
-    pub owners: Vec<UseOwner>,
+    /// charged to, most bytes first. The root group is not among them. `null` when the kernel does not tell.
+    pub owners: Option<Vec<UseOwner>>,
 }
 
 /// A control group that a thread of the kernel worked for.

@@ -241,18 +241,18 @@ pub struct Operation {
 /// What happens rarely to requests.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Events {
-    /// Requeues; one request may count often.
-    pub requeues: u64,
-    /// Requests merged into another one.
-    pub merges: u64,
+    /// Requeues; one request may count often. `null` when the kernel does not tell.
+    pub requeues: Option<u64>,
+    /// Requests merged into another one; `null` when the kernel does not tell.
+    pub merges: Option<u64>,
     /// Completions with an error.
     pub errors: u64,
     /// Completions that covered a part.
     pub partial_completions: u64,
     /// Completions of the data part of a sequenced flush or FUA write.
     pub sequenced_completions: u64,
-    /// Requests that ended and had been submitted before the first hook.
-    pub older_requests: u64,
+    /// Requests that ended and had been submitted before the first hook; `null` when the kernel does not tell.
+    pub older_requests: Option<u64>,
 }
 
 /// Requests in flight.

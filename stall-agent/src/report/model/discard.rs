@@ -20,6 +20,10 @@ pub struct DiscardGroup {
     pub decided_by: Option<String>,
     /// The origin is not read from the submitter's stack but inferred from a task's sleep.
     pub inferred: bool,
+    /// Of inferred ones: from the submission of the oldest unfinished one until that task fell asleep, in the sleep it
+    /// is still in.
+    #[serde(default)]
+    pub inferred_gap_ns: Option<u64>,
     /// What the origin concerns: the file behind a loop device.
     pub object: Option<String>,
     /// Discards that ended.

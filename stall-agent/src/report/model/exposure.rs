@@ -60,6 +60,12 @@ pub struct Side {
     pub total_ns: u64,
     /// `total_ns / ops`
     pub mean_ns: Option<u64>,
+    /// Median, from buckets whose middle is at most 12.5 % off; so the other percentiles.
+    pub p50_ns: Option<u64>,
+    /// 90th percentile.
+    pub p90_ns: Option<u64>,
+    /// 99th percentile.
+    pub p99_ns: Option<u64>,
 }
 
 /// Where between two ends of discards slow requests of victims ended.

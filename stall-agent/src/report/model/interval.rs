@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Op;
+use super::{Op, Reason};
 
 /// What happened from one snapshot to the next.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -18,8 +18,11 @@ pub struct Interval {
     pub discards: Vec<IntervalDiscards>,
     /// Actor, device and operation with at least one completion.
     pub uses: Vec<IntervalUse>,
-    /// Tasks in D at the end of the interval since at least `settings.stack_min_ns`.
-    pub blocked_tasks: u32,
+    /// Threads in D at some time in it, of the first 64 of `blocked`.
+    #[serde(default)]
+    pub blocked: Vec<IntervalBlocked>,
+    /// Tasks in D at the end of the interval since at least `settings.stack_min_ns`; `null` when the kernel does not tell.
+    pub blocked_tasks: Option<u32>,
 }
 
 /// One device and operation in an interval.
@@ -41,6 +44,11 @@ pub struct IntervalDevice {
     pub p50_ns: u64,
     /// 99th percentile of completed - queued.
     pub p99_ns: u64,
+    /// How many took how long, completed - queued: pairs of a bucket and the requests in it, the empty ones left out.
+    /// Bucket `b` begins at `512 * 2^(b / 2)` ns, half as much again when `b` is odd; 0 at 0, 1 at 512 ns.
+    /// `null` in captures of a version that did not keep them.
+    #[serde(default)]
+    pub total_counts: Option<Vec<(u8, u32)>>,
 }
 
 /// Discards on a device in an interval.
@@ -77,4 +85,15 @@ pub struct IntervalUse {
     pub device_share: Option<f64>,
     /// Time the device worked for these alone, as in `actors[].uses[]`.
     pub service_ns: u64,
+}
+
+/// One thread in D in an interval.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct IntervalBlocked {
+    /// Index in `blocked`.
+    pub task: u32,
+    /// What it waited for the longest.
+    pub reason: Reason,
+    /// Time in D, of the sleeps that were recorded one by one and of the one that had not ended.
+    pub blocked_ns: u64,
 }

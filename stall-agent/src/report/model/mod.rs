@@ -4,6 +4,7 @@
 mod actor;
 mod blame;
 mod blocked;
+mod chain;
 mod device;
 mod discard;
 mod exposure;
@@ -19,20 +20,22 @@ mod vm;
 pub use actor::{Actor, ActorUse, Process, UseOwner};
 pub use blame::{Blame, BlameCell, BlameRow, BlameUsual};
 pub use blocked::{BlockedReason, BlockedStack, BlockedTask, LongSleep, Reason, UnfinishedSleep};
+pub use chain::{Chain, ChainDelay, ChainEnd, ChainLink};
 pub use device::{
     Counters, Device, DiscardClock, Events, InFlight, Layer, MapperKind, Mount, Operation,
     Partition, Queue, Stall,
 };
 pub use discard::{DiscardGroup, Origin};
 pub use exposure::{Exposure, FlowExposure, LockStep, RelativeRisk, Side, Victim};
-pub use interval::{Interval, IntervalDevice, IntervalDiscards, IntervalUse};
+pub use interval::{Interval, IntervalBlocked, IntervalDevice, IntervalDiscards, IntervalUse};
 pub use latency::Distribution;
 pub use request::{OlderRequests, Request, Requests, UnfinishedRequest};
 pub use role::{Pod, Role, RoleKind};
 pub use run::{
-    Agent, Hook, HookState, Host, Loss, Losses, NameGap, Program, Settings, View, Window,
+    Agent, Confinement, CoverageGap, Hook, HookState, Host, Lacking, Loss, Losses, NameGap,
+    Program, Settings, View, Window,
 };
-pub use trim::{TrimFacts, TrimRun, TrimTarget, TrimUnit};
+pub use trim::{OemFile, TrimFacts, TrimRun, TrimTarget, TrimUnit};
 pub use verdict::{
     Advice, AdviceWhen, Confidence, Culprit, Evidence, Fact, Hypothesis, Kind, Lowered, LoweredBy,
     Sleep, Standing, Unit, Verdict, Waiter,
@@ -64,6 +67,9 @@ pub struct Report {
     pub settings: Settings,
     /// Each hook of the plan, and whether it could be used.
     pub hooks: Vec<Hook>,
+    /// What this kernel does not tell, so that it is `null` or empty in this report.
+    #[serde(default)]
+    pub coverage_gaps: Vec<CoverageGap>,
     /// What was not measured.
     pub losses: Losses,
     /// Whole disks seen or stacked with those seen, each with its own numbers: upper and lower layers see the same
@@ -87,6 +93,8 @@ pub struct Report {
     pub requests: Requests,
     /// Tasks in uninterruptible sleep (D), longest first.
     pub blocked: Vec<BlockedTask>,
+    /// Who waited for a lock, for whom, and what for in the end; the most waited in first.
+    pub chains: Vec<Chain>,
     /// What happened from one snapshot to the next.
     pub intervals: Vec<Interval>,
     /// Kernel stacks, referred to by index.

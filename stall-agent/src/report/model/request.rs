@@ -39,8 +39,8 @@ pub struct UnfinishedRequest {
     pub issued_ns: Option<u64>,
     /// From its submission to the end of the window: a lower bound of its latency.
     pub age_ns: u64,
-    /// Times it was requeued.
-    pub requeues: u16,
+    /// Times it was requeued; `null` when the kernel does not tell.
+    pub requeues: Option<u16>,
     /// Submitted before the first hook: `queued_ns` is the kernel's own stamp.
     pub older: bool,
     /// Index of the stack it was submitted from.
@@ -85,8 +85,8 @@ pub struct Request {
     pub total_ns: u64,
     /// Time during which a discard was in flight on its device.
     pub overlap_ns: u64,
-    /// Times it was requeued.
-    pub requeues: u16,
+    /// Times it was requeued; `null` when the kernel does not tell.
+    pub requeues: Option<u16>,
     /// Submitted before the first hook: `queued_ns` is the kernel's own stamp.
     pub older: bool,
 }

@@ -28,6 +28,36 @@ pub struct Agent {
     pub programs_cpu_share: Option<f64>,
     /// Each BPF program.
     pub programs: Vec<Program>,
+    /// What it gave up when its hooks were attached; `null` in a capture of a version that gave up nothing.
+    pub confinement: Option<Confinement>,
+}
+
+/// What the agent gave up when its hooks were attached, and what it took.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Confinement {
+    /// Capabilities it kept, by name.
+    pub capabilities: Vec<String>,
+    /// Capabilities it uses and did not have.
+    pub lacking: Vec<Lacking>,
+    /// It cannot get new privileges by executing a program.
+    pub no_new_privileges: bool,
+    /// System calls that it does not need are refused.
+    pub system_call_filter: bool,
+    /// Its memory stays in memory, so that it waits for no disk to read its own program from.
+    pub memory_locked: bool,
+    /// Bytes of it that were locked and in memory at the end.
+    pub memory_locked_bytes: Option<u64>,
+    /// What the kernel refused, in words.
+    pub refused: Vec<String>,
+}
+
+/// A capability that the agent uses and did not have.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Lacking {
+    /// Its name.
+    pub capability: String,
+    /// What the report lacks for it.
+    pub lack: String,
 }
 
 /// What the kernel measured of one BPF program.
@@ -143,6 +173,17 @@ pub struct Hook {
     pub state: HookState,
     /// Why it is not attached, and what the report lacks for it.
     pub reason: Option<String>,
+}
+
+/// Something this kernel does not tell.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CoverageGap {
+    /// The hook, or the part of the kernel's structures.
+    pub of: String,
+    /// Why: the kernel does not have it, or refused it.
+    pub reason: String,
+    /// What the report lacks.
+    pub lack: String,
 }
 
 /// Whether a hook was used.

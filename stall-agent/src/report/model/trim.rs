@@ -18,6 +18,17 @@ pub struct TrimFacts {
     pub runs: Vec<TrimRun>,
     /// Filesystems mounted with `discard`.
     pub online_discard: Vec<TrimTarget>,
+    /// Files of `/oem` that are applied at boot; `null` when there is no `/oem`, or it had not answered.
+    pub oem: Option<Vec<OemFile>>,
+}
+
+/// A file of `/oem` (cloud-init of Elemental and Harvester).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct OemFile {
+    /// Its name.
+    pub name: String,
+    /// Whether the word `fstrim` is in it; `null` when it was not in memory.
+    pub mentions_fstrim: Option<bool>,
 }
 
 /// A systemd unit, by its files.

@@ -95,7 +95,7 @@ pub struct Culprit {
     /// Their bytes.
     pub bytes: u64,
     /// What others waited for them in slow requests, as the table of who delayed whom says; of flushes it is in the
-    /// rows' `flush_ns`. `null` without a table of the device.
+    /// rows' `flush_ns`; of a lock's holder, what others waited for its locks. `null` without a table of the device.
     pub caused_ns: Option<u64>,
     /// `completed - issued` of them, on average.
     pub mean_device_ns: Option<u64>,
@@ -199,6 +199,8 @@ pub struct Hypothesis {
     pub device: Option<String>,
     /// Origin of the discards, for hypotheses about discards.
     pub origin: Option<Origin>,
+    /// Of a lock holder: its process id.
+    pub pid: Option<u32>,
     /// Ids of the actors it concerns.
     pub actors: Vec<u32>,
     /// What came of it.
@@ -290,6 +292,10 @@ pub enum Fact {
     StuckDiscard,
     /// Whether the discard was the first request to hang.
     FirstToHang,
+    /// A discard in flight on a disk on which no request ended in the window.
+    StandsStill,
+    /// Probability that a disk that stops by itself stops while this trim runs.
+    HangByChance,
     /// Slow requests that ended soon after a discard did.
     LockStep,
     /// Time the submitter was in D.
@@ -312,6 +318,16 @@ pub enum Fact {
     RequestsThere,
     /// Processes that asked for flushes.
     FlushCallers,
+    /// Time others waited for locks of one process.
+    LockTime,
+    /// Part of the time other processes were in D that ends at it.
+    LockShare,
+    /// Another explanation of the disk a lock's holder waits for.
+    DiskExplained,
+    /// A stalled device that no server stands behind.
+    StalledBelow,
+    /// Part of the time processes were in D that they waited for a server.
+    ServerShare,
     /// Slow requests.
     SlowRequests,
     /// Requests that have not ended.
@@ -329,6 +345,14 @@ pub struct Advice {
     pub text: String,
     /// What to type; `null` when there is nothing to type.
     pub command: Option<String>,
+    /// What that changes.
+    pub changes: Option<String>,
+    /// What it risks.
+    pub risk: Option<String>,
+    /// What to type to take it back; `null` when there is nothing to take back.
+    pub undo: Option<String>,
+    /// Where the advice comes from.
+    pub source: Option<String>,
 }
 
 /// When to do it.

@@ -4,6 +4,7 @@ mod acquittals;
 mod confidence;
 mod output;
 mod simulated;
+mod standstill;
 
 use crate::analysis::test_capture::{
     BLKDISCARD, Builder, MS, Part, SECOND, TRIM, TRIM_SLEEP, disk, ended,
@@ -155,6 +156,29 @@ fn a_trim_without_pause_is_told_by_when_others_requests_end() {
         Kind::Inconclusive,
         None,
     );
+}
+
+/// A trim with pauses, and slow requests that end that long after a discard.
+fn with_pauses(after: impl Fn(u64) -> u64) -> Builder {
+    host_trim("fstrim").with(|capture| {
+        for index in 1..100 {
+            let end = capture.window.start_ns + index * 30 * MS;
+            let ended = |actor, op, end: u64| ended(actor, op, (end - 30 * MS, end));
+            capture
+                .discard_requests
+                .push(ended(FSTRIM, Op::Discard, end));
+            capture
+                .slow_requests
+                .push(ended(VM, Op::Read, end + after(index)));
+        }
+    })
+}
+
+#[test]
+fn who_ends_at_any_time_may_be_slow_for_another_reason_just_then() {
+    let sure = |after: fn(u64) -> u64| report(with_pauses(after)).verdict.confidence;
+    assert_eq!(sure(|_| MS), Some(Confidence::High));
+    assert_eq!(sure(|index| index % 30 * MS), Some(Confidence::Medium));
 }
 
 #[test]

@@ -1,0 +1,51 @@
+//! `struct bio` (include/linux/blk_types.h).
+
+use stall_common::layout::ABSENT;
+use stall_common::request::{OP_MASK, Op};
+
+use super::{Request, layout, load};
+
+/// A bio given to a tracepoint.
+#[derive(Clone, Copy)]
+pub(crate) struct Bio(*const u8);
+
+impl Bio {
+    /// Wraps a tracepoint's argument.
+    ///
+    /// # Safety
+    ///
+    /// `pointer` is a `struct bio *` argument of the tracepoint that runs.
+    #[inline(always)]
+    pub(crate) unsafe fn new(pointer: *const u8) -> Self {
+        Self(pointer)
+    }
+
+    #[inline(always)]
+    pub(crate) fn address(self) -> u64 {
+        self.0 as u64
+    }
+
+    /// Whether whoever asks for it is asked for the reason: discards and their kind.
+    #[inline(always)]
+    pub(crate) fn op(self) -> Op {
+        if layout!(bio_opf) == ABSENT {
+            return Op::Other;
+        }
+        // SAFETY: `bi_opf` of a bio is a u32.
+        let flags: u32 = unsafe { load(self.0, layout!(bio_opf)) };
+        Op::from_code(flags & OP_MASK, false)
+    }
+}
+
+impl Request {
+    /// The address of its first bio; 0 for a request without one.
+    #[inline(always)]
+    pub(crate) fn first_bio(self) -> u64 {
+        if layout!(request_bio) == ABSENT {
+            return 0;
+        }
+        // SAFETY: `bio` of a request is a pointer, whose value alone is used.
+        let bio: *const u8 = unsafe { load(self.0, layout!(request_bio)) };
+        bio as u64
+    }
+}

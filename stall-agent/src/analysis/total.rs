@@ -1,0 +1,22 @@
+//! Sums of counters from outside, which may have run over: at most `u64::MAX`, where `Iterator::sum` would panic or wrap.
+
+/// Adds up without running over.
+pub(crate) trait Total: Iterator<Item = u64> + Sized {
+    /// The sum, or `u64::MAX` if it is more.
+    fn total(self) -> u64 {
+        self.fold(0, u64::saturating_add)
+    }
+}
+
+impl<I: Iterator<Item = u64>> Total for I {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sum_stops_at_the_largest_number() {
+        assert_eq!([1, 2, 3].into_iter().total(), 6);
+        assert_eq!([u64::MAX, 1, 1].into_iter().total(), u64::MAX);
+    }
+}

@@ -1,0 +1,288 @@
+//! `explain`: what a field, a value or a rule means, from the pages of the documentation, which are part of the program.
+//!
+//! A term is a name (`exposed_slow_ops`), a path (`devices[].operations[].queue`), a type and a field (`Stall.slow_ops`), a
+//! type (`Exposure`), a rule (`D4`) or a word of the principles (`wait ratio`). Case, blanks, `-` and `_` make no difference.
+//! The text has at most 80 columns.
+
+mod page;
+
+use std::fmt::Write as _;
+use std::sync::LazyLock;
+
+use crate::report::{escape, wrap};
+use page::{Entry, Heads};
+
+const REPORT: &str = "docs/report.md";
+const COMPARISON: &str = "docs/comparison.md";
+const PRINCIPLES: &str = "docs/principles.md";
+const REPORT_TEXT: &str = include_str!("../../../docs/report.md");
+const COMPARISON_TEXT: &str = include_str!("../../../docs/comparison.md");
+const PRINCIPLES_TEXT: &str = include_str!("../../../docs/principles.md");
+/// Of a whole document.
+const ROOTS: [(&str, &str); 2] = [(REPORT, "Report"), (COMPARISON, "Comparison")];
+const WIDTH: usize = 80;
+const SUGGESTIONS: usize = 3;
+/// Less alike than that is no suggestion (Jaro and Winkler, 0 to 1).
+const ALIKE: f64 = 0.75;
+
+/// The definitions of a term, or one sentence that says which are there instead.
+///
+/// # Errors
+///
+/// When no page defines it.
+pub fn explain(term: &str) -> Result<String, String> {
+    static BOOK: LazyLock<Book> = LazyLock::new(Book::new);
+    let book = &*BOOK;
+    let found = book.find(term);
+    if found.is_empty() {
+        return Err(book.unknown(term));
+    }
+    let mut text = String::new();
+    for entry in found {
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        write_entry(&mut text, &entry);
+    }
+    Ok(text)
+}
+
+struct Book {
+    entries: Vec<Entry>,
+    heads: Vec<(&'static str, Heads)>,
+}
+
+impl Book {
+    fn new() -> Self {
+        let mut entries = page::rows(REPORT, REPORT_TEXT);
+        entries.extend(page::rows(COMPARISON, COMPARISON_TEXT));
+        entries.extend(page::bold(PRINCIPLES, PRINCIPLES_TEXT));
+        let heads = vec![
+            (REPORT, page::heads(REPORT_TEXT)),
+            (COMPARISON, page::heads(COMPARISON_TEXT)),
+        ];
+        Self { entries, heads }
+    }
+
+    fn find(&self, term: &str) -> Vec<Entry> {
+        let term = term.trim();
+        let mut sections = self.entries.iter().filter(|entry| entry.page != PRINCIPLES);
+        if sections.any(|entry| entry.section == term) {
+            return self.section(&folded(term));
+        }
+        let steps: Vec<String> = term.split('.').map(folded).collect();
+        let found = match steps.as_slice() {
+            [name] => self.named(name),
+            steps => ROOTS
+                .iter()
+                .flat_map(|(page, root)| self.path(page, root, steps))
+                .chain(self.field_of_type(steps))
+                .collect(),
+        };
+        if found.is_empty() && !term.contains('.') {
+            return self.section(&folded(term));
+        }
+        found
+    }
+
+    fn named(&self, name: &str) -> Vec<Entry> {
+        let entries = self.entries.iter();
+        let mut found: Vec<Entry> = entries
+            .filter(|entry| folded(&entry.name) == name)
+            .cloned()
+            .collect();
+        found.dedup();
+        found
+    }
+
+    /// From the root of a document, each step in the section the one before leads to.
+    fn path(&self, page: &str, root: &str, steps: &[String]) -> Option<Entry> {
+        let (last, first) = steps.split_last()?;
+        let mut section = root.to_owned();
+        for step in first {
+            section = self.member(page, &section, step)?.leads_to.clone()?;
+        }
+        self.member(page, &section, last).cloned()
+    }
+
+    fn member(&self, page: &str, section: &str, name: &str) -> Option<&Entry> {
+        let mut entries = self.entries.iter();
+        entries.find(|entry| {
+            entry.page == page && entry.section == section && folded(&entry.name) == name
+        })
+    }
+
+    fn field_of_type(&self, steps: &[String]) -> Vec<Entry> {
+        let [section, name] = steps else {
+            return Vec::new();
+        };
+        let entries = self.entries.iter();
+        let found = entries.filter(|entry| {
+            entry.page != PRINCIPLES
+                && folded(&entry.section) == *section
+                && folded(&entry.name) == *name
+        });
+        found.cloned().collect()
+    }
+
+    /// All of a type, as one text.
+    fn section(&self, name: &str) -> Vec<Entry> {
+        let mut found: Vec<Entry> = Vec::new();
+        for entry in self.entries.iter().filter(|entry| entry.page != PRINCIPLES) {
+            if folded(&entry.section) != name {
+                continue;
+            }
+            let line = format!("{}: {}", entry.name, entry.text);
+            match found.iter_mut().find(|one| one.page == entry.page) {
+                Some(one) => {
+                    one.text.push('\n');
+                    one.text.push_str(&line);
+                }
+                None => found.push(Entry {
+                    name: entry.section.clone(),
+                    text: self
+                        .head(entry)
+                        .map_or(line.clone(), |head| format!("{head}\n{line}")),
+                    ..entry.clone()
+                }),
+            }
+        }
+        found
+    }
+
+    fn head(&self, entry: &Entry) -> Option<&String> {
+        let mut heads = self.heads.iter();
+        let (_, heads) = heads.find(|(page, _)| *page == entry.page)?;
+        heads.get(&entry.section)
+    }
+
+    fn unknown(&self, term: &str) -> String {
+        let folded_term = folded(term.rsplit('.').next().unwrap_or(term));
+        let names = self
+            .entries
+            .iter()
+            .flat_map(|entry| [&entry.name, &entry.section]);
+        let mut near: Vec<(f64, &String)> = names
+            .map(|name| (strsim::jaro_winkler(&folded(name), &folded_term), name))
+            .filter(|(alike, _)| *alike >= ALIKE)
+            .collect();
+        near.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
+        near.dedup_by(|a, b| a.1 == b.1);
+        let near: Vec<_> = near
+            .into_iter()
+            .take(SUGGESTIONS)
+            .map(|(_, name)| name.as_str())
+            .collect();
+        let term = escape(term);
+        if near.is_empty() {
+            format!("{term} is no field, value or rule: try explain Report")
+        } else {
+            format!(
+                "{term} is no field, value or rule; nearest: {}",
+                near.join(", ")
+            )
+        }
+    }
+}
+
+fn folded(name: &str) -> String {
+    let name = name.trim().trim_end_matches("[]").to_lowercase();
+    name.replace([' ', '-'], "_")
+}
+
+fn write_entry(text: &mut String, entry: &Entry) {
+    let place = format!("{}, {}", entry.page, entry.section);
+    // Writing to a string does not fail.
+    let _ = writeln!(text, "{}", entry.name);
+    for line in entry
+        .text
+        .lines()
+        .flat_map(|line| wrap(line, WIDTH - 2, usize::MAX))
+    {
+        let _ = writeln!(text, "  {line}");
+    }
+    for line in wrap(&format!("({place})"), WIDTH - 2, usize::MAX) {
+        let _ = writeln!(text, "  {line}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::report::documented::defined;
+    use crate::{comparison, report};
+
+    fn every_name(schema: &Value, root: &str) {
+        let mut count = 0;
+        for (section, names) in defined(schema, root) {
+            for name in names {
+                for term in [name.clone(), format!("{section}.{name}")] {
+                    let text = explain(&term).unwrap_or_else(|problem| panic!("{problem}"));
+                    assert!(
+                        text.lines().all(|line| line.chars().count() <= WIDTH),
+                        "{text}"
+                    );
+                    assert!(text.lines().count() >= 3, "{text}");
+                }
+                count += 1;
+            }
+            let text = explain(&section).unwrap_or_else(|problem| panic!("{problem}"));
+            assert!(
+                text.lines().all(|line| line.chars().count() <= WIDTH),
+                "{text}"
+            );
+        }
+        assert!(count > 50, "{count}");
+    }
+
+    #[test]
+    fn every_field_and_value_is_explained() {
+        every_name(&report::schema(), "Report");
+        every_name(&comparison::schema(), "Comparison");
+    }
+
+    #[test]
+    fn a_path_is_followed_from_type_to_type() {
+        let queue = explain("devices[].operations[].queue").unwrap();
+        assert_eq!(queue.lines().next(), Some("queue"));
+        assert!(queue.contains("Operation)"), "{queue}");
+        assert_eq!(queue.matches("(docs/").count(), 1, "{queue}");
+        assert_eq!(
+            explain("verdict.culprits[].sleep.before_ns"),
+            explain("Sleep.before_ns")
+        );
+        assert!(explain("devices[].nothing").is_err());
+    }
+
+    #[test]
+    fn rules_and_words_of_the_principles_are_explained() {
+        for (term, part) in [
+            ("D4", "wait ratio is below 1.25"),
+            ("s1", "hurt"),
+            ("K5", "confirmed"),
+            ("wait ratio", "overlap"),
+            ("Relative risk", "Mantel"),
+            ("victim", "actor"),
+        ] {
+            let text = explain(term).unwrap_or_else(|problem| panic!("{problem}"));
+            assert!(text.contains(part), "{term}: {text}");
+            assert!(
+                text.lines().all(|line| line.chars().count() <= WIDTH),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_not_known_is_one_sentence_with_what_is_near() {
+        let problem = explain("exposed_slow_op").unwrap_err();
+        assert!(problem.contains("exposed_slow_ops"), "{problem}");
+        let problem = explain("qqq\u{1b}[2J").unwrap_err();
+        assert!(
+            !problem.contains('\u{1b}') && problem.lines().count() == 1,
+            "{problem}"
+        );
+    }
+}

@@ -1,0 +1,275 @@
+//! What the fields of the layout are for: the rule for each, whether there is a trace without it, and what a report
+//! then lacks.
+//!
+//! A part is of use only as a whole. Programs test for its first field, which stays [`ABSENT`] when another one is.
+
+use stall_common::layout::{ABSENT, Layout};
+
+use crate::probe::catalog::Need;
+
+/// Fields that serve one purpose.
+pub struct Part {
+    /// What it is called in documents.
+    pub name: &'static str,
+    pub need: Need,
+    /// Where it is asked for at all.
+    pub asked: Asked,
+    /// Each of these alone serves.
+    ways: &'static [&'static [Field]],
+}
+
+/// Where a part is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    Always,
+    /// On kernels without this tracepoint.
+    Without(&'static str),
+    /// On kernels that have this other part.
+    With(&'static str),
+}
+
+/// A value of the layout, and what it is called in the kernel.
+struct Field {
+    name: &'static str,
+    at: fn(&mut Layout) -> &mut u32,
+}
+
+macro_rules! ways {
+    ($([$($field:ident = $name:literal),+ $(,)?]),+) => {
+        &[$(&[$(Field { name: $name, at: |layout| &mut layout.$field }),+]),+]
+    };
+}
+
+const fn required(name: &'static str, ways: &'static [&'static [Field]]) -> Part {
+    Part {
+        name,
+        need: Need::Required,
+        asked: Asked::Always,
+        ways,
+    }
+}
+
+const fn optional(
+    name: &'static str,
+    lack: &'static str,
+    ways: &'static [&'static [Field]],
+) -> Part {
+    Part {
+        name,
+        need: Need::Optional(lack),
+        asked: Asked::Always,
+        ways,
+    }
+}
+
+/// Every part.
+pub const PARTS: &[Part] = &[
+    required(
+        "request",
+        ways!([
+            request_q = "request.q",
+            request_cmd_flags = "request.cmd_flags",
+            request_rq_flags = "request.rq_flags",
+            request_data_len = "request.__data_len",
+            request_sector = "request.__sector",
+        ]),
+    ),
+    // `rq_disk` up to 5.16, `disk` since 5.15: no kernel has neither.
+    required(
+        "request_disk",
+        ways!(
+            [request_rq_disk = "request.rq_disk"],
+            [queue_disk = "request_queue.disk"]
+        ),
+    ),
+    required(
+        "disk",
+        ways!([
+            disk_major = "gendisk.major",
+            disk_first_minor = "gendisk.first_minor",
+            disk_name = "gendisk.disk_name",
+        ]),
+    ),
+    required(
+        "task",
+        ways!([
+            task_flags = "task_struct.flags",
+            task_pid = "task_struct.pid",
+            task_tgid = "task_struct.tgid",
+            task_comm = "task_struct.comm",
+            task_group_leader = "task_struct.group_leader",
+            task_start_boottime = "task_struct.start_boottime",
+        ]),
+    ),
+    required("task_state", ways!([task_state = "task_struct.__state"])),
+    required(
+        "task_on_cpu",
+        ways!(
+            [task_on_cpu = "task_struct.on_cpu"],
+            [task_on_cpu_byte = "task_struct.on_cpu"]
+        ),
+    ),
+    optional(
+        "request_start",
+        "requests from before the trace are not counted",
+        ways!([request_start_time_ns = "request.start_time_ns"]),
+    ),
+    optional(
+        "requests_before",
+        "requests from before the trace that do not end are not found",
+        ways!([
+            request_mq_hctx = "request.mq_hctx",
+            request_state = "request.state",
+            request_start_time_ns = "request.start_time_ns",
+            hctx_tags = "blk_mq_hw_ctx.tags",
+            tags_nr_tags = "blk_mq_tags.nr_tags",
+            tags_rqs = "blk_mq_tags.rqs",
+            mq_rq_in_flight = "MQ_RQ_IN_FLIGHT",
+        ]),
+    ),
+    optional(
+        "control_groups",
+        "for which control groups threads of the kernel submit is not known",
+        ways!([
+            bio_blkg = "bio.bi_blkg",
+            request_bio = "request.bio",
+            blkg_blkcg = "blkcg_gq.blkcg",
+            blkcg_cgroup = "blkcg.css.cgroup",
+            cgroup_level = "cgroup.level",
+            cgroup_kn = "cgroup.kn",
+            kn_id = "kernfs_node.id",
+        ]),
+    ),
+    Part {
+        asked: Asked::Without("block_io_start"),
+        ..optional(
+            "submitter_of_bio",
+            "who submits requests that are issued directly is not known",
+            ways!([request_bio = "request.bio"]),
+        )
+    },
+    Part {
+        asked: Asked::Without("block_io_start"),
+        ..optional(
+            "operation_of_bio",
+            "what discards are for is not known",
+            ways!([bio_opf = "bio.bi_opf"]),
+        )
+    },
+    optional(
+        "last_run",
+        "since when tasks were in D before the trace is not known",
+        ways!([
+            task_last_arrival = "task_struct.sched_info.last_arrival",
+            task_prio = "task_struct.prio",
+            task_sum_exec = "task_struct.se.sum_exec_runtime",
+            task_prev_sum_exec = "task_struct.se.prev_sum_exec_runtime",
+        ]),
+    ),
+    optional(
+        "command_line",
+        "command lines of processes that end before they are looked at are not known",
+        ways!([
+            task_mm = "task_struct.mm",
+            mm_arg_start = "mm_struct.arg_start",
+            mm_arg_end = "mm_struct.arg_end",
+        ]),
+    ),
+    optional(
+        "lock_holder",
+        "who holds a lock that is waited for when the window ends is not known",
+        ways!([task_blocker = "task_struct.blocker"]),
+    ),
+    Part {
+        asked: Asked::With("lock_holder"),
+        ..optional(
+            "mutex_holder",
+            "who holds a mutex that is waited for when the window ends is not known",
+            ways!([mutex_owner = "mutex.owner"]),
+        )
+    },
+    Part {
+        asked: Asked::With("lock_holder"),
+        ..optional(
+            "rwsem_holder",
+            "who holds an rwsem that is waited for when the window ends is not known",
+            ways!([rwsem_owner = "rw_semaphore.owner"]),
+        )
+    },
+    Part {
+        asked: Asked::With("lock_holder"),
+        ..optional(
+            "semaphore_holder",
+            "who took a semaphore last that is waited for when the window ends is not known",
+            ways!([semaphore_last_holder = "semaphore.last_holder"]),
+        )
+    },
+];
+
+impl Part {
+    /// What is missing of it, by its names in the kernel; nothing when one way is whole.
+    #[must_use]
+    pub fn missing(&self, layout: &Layout) -> Vec<&'static str> {
+        let mut missing: Vec<_> = self.ways.iter().map(|way| absent(way, layout)).collect();
+        if missing.iter().any(Vec::is_empty) {
+            return Vec::new();
+        }
+        if self.need != Need::Required
+            && let Some(way) = missing.first_mut()
+            && way.len() > 1
+            && way[0] == self.ways[0][0].name
+        {
+            // It was made absent because of the others, most likely.
+            way.remove(0);
+        }
+        let mut missing = missing.concat();
+        missing.dedup();
+        missing
+    }
+
+    /// Names of all its fields in the kernel: those that serve together, way by way.
+    pub fn ways(&self) -> impl Iterator<Item = Vec<&'static str>> {
+        let names = |way: &&[Field]| way.iter().map(|field| field.name).collect();
+        self.ways.iter().map(names)
+    }
+
+    /// Whether it is asked for on a kernel.
+    #[must_use]
+    pub fn is_asked(&self, layout: &Layout, has_tracepoint: impl Fn(&str) -> bool) -> bool {
+        match self.asked {
+            Asked::Always => true,
+            Asked::Without(hook) => !has_tracepoint(hook),
+            Asked::With(other) => PARTS
+                .iter()
+                .filter(|part| part.name == other)
+                .all(|part| part.missing(layout).is_empty()),
+        }
+    }
+}
+
+/// What is missing of what is required.
+pub(super) fn missing(layout: &Layout) -> Vec<String> {
+    let required = PARTS.iter().filter(|part| part.need == Need::Required);
+    let missing = required.map(|part| (part.missing(layout), part.ways.len()));
+    missing
+        .filter(|(missing, _)| !missing.is_empty())
+        .map(|(missing, ways)| missing.join(if ways > 1 { " or " } else { ", " }))
+        .collect()
+}
+
+/// Makes an optional part that is not whole absent to the programs.
+pub(super) fn whole_or_absent(layout: &mut Layout) {
+    for part in PARTS {
+        if part.need != Need::Required && !part.missing(layout).is_empty() {
+            *(part.ways[0][0].at)(layout) = ABSENT;
+        }
+    }
+}
+
+fn absent(way: &[Field], layout: &Layout) -> Vec<&'static str> {
+    let mut layout = *layout;
+    let absent = way
+        .iter()
+        .filter(|field| *(field.at)(&mut layout) == ABSENT);
+    absent.map(|field| field.name).collect()
+}

@@ -1,0 +1,122 @@
+//! `docs/kernels.md`: hooks, fields, and what a report lacks where.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use serde_json::Value;
+
+use crate::{Found, rules};
+
+const HEAD: &str = "# Kernels\n\n\
+    What the agent finds in the type information of kernels, without running them. Made from `tests/fixtures/btf` (Debian's kernels) by the \
+    test `kernels`, which also keeps it true; not written by hand. The columns called `synthetic` are kernels that were not at hand: the \
+    BTF of 6.1 with what is known of their layouts, and `?` where that is nothing.\n\n\
+    That a field is found does not prove that the verifier takes the programs. Kernels below 5.12 are refused: an atomic addition that \
+    returns is 5.12's, `bpf_get_current_task_btf` 5.11's. `cargo xtask vm` boots some of them and traces there.\n";
+
+const SUSE: &str = "\n## The kernels of Harvester's hosts\n\n\
+    Harvester 1.3 to 1.6 runs SUSE's 5.14, 1.7 SUSE's 6.4, 1.8 and later its 6.12. **None of these was at hand: no program was loaded on \
+    them.** 6.12 is that of Debian in what counts here. 6.4 lies between 6.2 and 6.5 and, as 6.2, is without `block_io_start` unless SUSE \
+    took it over. 5.14 is 5.15 without `request_queue.disk`; on it\n\n\
+    - a request's disk is `request.rq_disk`, and the state of who is switched away from is read from the task, as the tracepoint does \
+    not pass it: a wake-up on another CPU in between hides a sleep;\n\
+    - who submits is noted by the bio, when it gets its request, and found when the request is first seen: a bio that is merged \
+    into another one's request counts for that one's submitter;\n\
+    - who holds a lock at the end of the window is not known, as on every kernel before 6.16;\n\
+    - forms with a queue in front of the request or bio (`block_rq_issue`, `block_rq_insert`, `block_getrq`) end with 5.10, which is \
+    refused anyway; there is no program for them, and a kernel that has them is told so by name. Nor is there one that takes the \
+    disk from the request's partition: every kernel from 5.12 on has `rq_disk` or `request_queue.disk`.\n\n\
+    What SUSE took over from later kernels is seen by the agent in the type information, not by the version. The ways of 5.14 and 6.4 \
+    are tested on the machine that runs the tests, by keeping from the agent what its kernel has beyond them \
+    (`tests/real_kernel/older.rs`). `stall-agent check` on a host is the last word.\n";
+
+pub(crate) fn page(found: &Found) -> String {
+    let mut page = HEAD.to_owned();
+    programs(&mut page, found);
+    lacks(&mut page, found);
+    page.push_str(SUSE);
+    rules::write(&mut page);
+    offsets(&mut page, found);
+    page
+}
+
+fn head(page: &mut String, title: &str, found: &Found) {
+    let names: Vec<_> = found.keys().map(String::as_str).collect();
+    let rule = "---|".repeat(names.len() + 1);
+    let _ = writeln!(page, "\n## {title}\n\n| | {} |\n|{rule}", names.join(" | "));
+}
+
+fn row(page: &mut String, name: &str, cells: impl Iterator<Item = String>) {
+    let cells: Vec<_> = cells.collect();
+    let _ = writeln!(page, "| `{name}` | {} |", cells.join(" | "));
+}
+
+fn programs(page: &mut String, found: &Found) {
+    head(page, "Programs that are loaded", found);
+    let list = |of: &Value| -> Vec<String> {
+        let all = of["loaded"].as_array().into_iter().flatten();
+        all.filter_map(|name| name.as_str().map(str::to_owned))
+            .collect()
+    };
+    let all: BTreeSet<_> = found.values().flat_map(list).collect();
+    for program in &all {
+        let cell = |of| {
+            if list(of).contains(program) {
+                "yes"
+            } else {
+                "-"
+            }
+        };
+        row(page, program, found.values().map(|of| cell(of).to_owned()));
+    }
+    let cell = |of: &Value| {
+        if of["get_current_task_btf"] == true {
+            "yes"
+        } else {
+            "**no**"
+        }
+    };
+    row(
+        page,
+        "bpf_get_current_task_btf",
+        found.values().map(|of| cell(of).to_owned()),
+    );
+}
+
+fn lacks(page: &mut String, found: &Found) {
+    page.push_str("\n## What a report lacks\n\n");
+    for (name, of) in found {
+        if let Some(reason) = of["refused"].as_str() {
+            let _ = writeln!(page, "- {name}: **no trace**: {reason}");
+            continue;
+        }
+        let fields = of["lacks"].as_array().into_iter().flatten();
+        let fields = fields.filter_map(Value::as_str).map(str::to_owned);
+        let hooks = of["missing"].as_object().into_iter().flatten();
+        let hooks = hooks.map(|(_, reason)| reason.as_str().unwrap_or_default().to_owned());
+        let all: Vec<String> = hooks.chain(fields).collect();
+        let text = if all.is_empty() {
+            "nothing".to_owned()
+        } else {
+            all.join("; ")
+        };
+        let _ = writeln!(page, "- {name}: {text}");
+    }
+}
+
+fn offsets(page: &mut String, found: &Found) {
+    head(page, "Offsets, bytes", found);
+    let layouts = found.values().filter_map(|of| of["layout"].as_object());
+    let fields = layouts.max_by_key(|layout| layout.len());
+    for field in fields.into_iter().flat_map(|all| all.keys()) {
+        let cell = |of: &Value| {
+            let unknown = match of["layout"].get(field) {
+                None if of["layout"].is_object() => "?",
+                _ => "-",
+            };
+            let at = of["layout"][field].as_u64();
+            at.map_or_else(|| unknown.to_owned(), |at| at.to_string())
+        };
+        row(page, field, found.values().map(cell));
+    }
+}

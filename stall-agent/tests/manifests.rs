@@ -1,0 +1,157 @@
+//! The manifests for Kubernetes (`deploy/`): valid by the API's published schema, and what they promise is in them.
+//!
+//! The schema is the one of the OpenAPI document, as `k8s-openapi` has it; a field it does not have is an error here, as it
+//! is for `kubectl apply` with strict validation.
+
+#![expect(clippy::unwrap_used, reason = "what cannot be had fails the test")]
+
+use std::fs;
+use std::path::Path;
+
+use clap::Parser as _;
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::Namespace;
+use serde::Deserialize as _;
+use serde_json::{Value, json};
+use stall_agent::cli::{Cli, Command};
+
+const MANIFESTS: [&str; 2] = ["one-node", "every-node"];
+
+fn documents(manifest: &str) -> Vec<Value> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../deploy/{manifest}.yaml"));
+    let text = fs::read_to_string(path).unwrap();
+    let documents = serde_norway::Deserializer::from_str(&text);
+    documents
+        .map(|document| Value::deserialize(document).unwrap())
+        .collect()
+}
+
+fn job(manifest: &str) -> Value {
+    let mut documents = documents(manifest).into_iter();
+    documents.find(|one| one["kind"] == "Job").unwrap()
+}
+
+/// What is wrong with a document.
+fn problems(document: &Value) -> Vec<String> {
+    let mut schema = match (document["apiVersion"].as_str(), document["kind"].as_str()) {
+        (Some("batch/v1"), Some("Job")) => schemars::schema_for!(Job),
+        (Some("v1"), Some("Namespace")) => schemars::schema_for!(Namespace),
+        other => panic!("no schema of {other:?}"),
+    }
+    .to_value();
+    close(&mut schema);
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let errors = validator.iter_errors(document);
+    errors
+        .map(|error| format!("{error} at {}", error.instance_path))
+        .collect()
+}
+
+/// Objects have the fields that the schema names, and no other.
+fn close(schema: &mut Value) {
+    if schema["properties"].is_object() && schema.get("additionalProperties").is_none() {
+        schema["additionalProperties"] = json!(false);
+    }
+    match schema {
+        Value::Object(fields) => fields.values_mut().for_each(close),
+        Value::Array(items) => items.iter_mut().for_each(close),
+        _ => {}
+    }
+}
+
+#[test]
+fn every_document_is_valid() {
+    for manifest in MANIFESTS {
+        let documents = documents(manifest);
+        assert_eq!(documents.len(), 2, "{manifest}");
+        for document in documents {
+            assert_eq!(problems(&document), Vec::<String>::new(), "{manifest}");
+        }
+    }
+}
+
+#[test]
+fn what_the_api_does_not_have_is_found() {
+    let damage: [(&str, &str, Value); 4] = [
+        ("/spec/template/spec", "hostPid", json!(true)),
+        ("/spec", "backoffLimit", json!("none")),
+        ("/spec/template/spec/containers/0", "name", Value::Null),
+        ("/spec/template/spec/volumes/0", "hostpath", json!({})),
+    ];
+    for (place, field, value) in damage {
+        let mut job = job("one-node");
+        job.pointer_mut(place).unwrap()[field] = value;
+        assert!(!problems(&job).is_empty(), "{place}/{field} is taken");
+    }
+    let mut job = job("one-node");
+    job["spec"].as_object_mut().unwrap().remove("template");
+    assert!(!problems(&job).is_empty(), "a Job without a pod is taken");
+}
+
+#[test]
+fn pods_get_what_tracing_needs_and_nothing_of_the_cluster() {
+    for manifest in MANIFESTS {
+        let job = job(manifest);
+        let pod = &job["spec"]["template"]["spec"];
+        let expected = [
+            ("hostPID", json!(true)),
+            ("automountServiceAccountToken", json!(false)),
+            ("restartPolicy", json!("Never")),
+            ("tolerations", json!([{ "operator": "Exists" }])),
+        ];
+        for (field, value) in expected {
+            assert_eq!(pod[field], value, "{manifest}: {field}");
+        }
+        let container = &pod["containers"][0];
+        assert_eq!(container["securityContext"]["privileged"], true);
+        assert_eq!(container["volumeMounts"][0]["readOnly"], true);
+        assert_eq!(container["volumeMounts"][0]["mountPath"], "/host");
+        assert_eq!(pod["volumes"][0]["hostPath"]["path"], "/");
+        for bound in ["cpu", "memory"] {
+            assert!(container["resources"]["limits"][bound].is_string());
+        }
+        assert!(job["spec"]["ttlSecondsAfterFinished"].is_u64());
+    }
+}
+
+#[test]
+fn the_agent_takes_its_arguments_and_ends_before_the_deadline() {
+    for manifest in MANIFESTS {
+        let job = job(manifest);
+        let arguments = &job["spec"]["template"]["spec"]["containers"][0]["args"];
+        let arguments = arguments.as_array().unwrap().iter();
+        let typed = ["stall-agent"]
+            .into_iter()
+            .chain(arguments.map(|argument| argument.as_str().unwrap()));
+        let cli = Cli::try_parse_from(typed).unwrap();
+        assert!(cli.quiet, "the log is to be the report alone");
+        let Some(Command::Trace(trace)) = cli.command else {
+            panic!("{manifest} does not trace")
+        };
+        assert_eq!(trace.host.root, Path::new("/host"));
+        let duration = humantime::parse_duration(&trace.duration.unwrap()).unwrap();
+        let deadline = job["spec"]["activeDeadlineSeconds"].as_u64().unwrap();
+        assert!(duration.as_secs() + 120 < deadline, "{manifest}");
+    }
+}
+
+#[test]
+fn one_is_for_a_node_by_name_and_the_other_for_as_many_as_there_are() {
+    let one = job("one-node");
+    assert_eq!(one["spec"]["template"]["spec"]["nodeName"], "NODE");
+    let every = job("every-node");
+    let spec = &every["spec"];
+    assert_eq!(spec["completions"], spec["parallelism"]);
+    assert_eq!(spec["completionMode"], "Indexed");
+    let labels = spec["template"]["metadata"]["labels"].as_object().unwrap();
+    let rule = &spec["template"]["spec"]["affinity"]["podAntiAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+        [0];
+    assert_eq!(rule["topologyKey"], "kubernetes.io/hostname");
+    for (label, value) in rule["labelSelector"]["matchLabels"].as_object().unwrap() {
+        assert_eq!(
+            labels.get(label),
+            Some(value),
+            "pods do not keep each other away"
+        );
+    }
+}

@@ -1,0 +1,61 @@
+//! The manual page as groff renders it, and `explain` as it is typed.
+
+use std::io::Write as _;
+use std::process::{Command, Output, Stdio};
+
+fn agent(arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_stall-agent"));
+    command.args(arguments).output().expect("the program runs")
+}
+
+/// `None` where groff is not installed.
+fn rendered(page: &[u8]) -> Option<Output> {
+    let mut groff = Command::new("groff")
+        .args(["-man", "-Tutf8", "-ww", "-rLL=80n", "-P-cbou"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .ok()?;
+    let mut input = groff.stdin.take().expect("it was asked for");
+    input.write_all(page).expect("groff reads it");
+    drop(input);
+    Some(groff.wait_with_output().expect("it ends"))
+}
+
+#[test]
+fn the_page_is_rendered_without_a_warning() {
+    let page = agent(&["man"]);
+    assert!(page.status.success() && page.stderr.is_empty());
+    let Some(made) = rendered(&page.stdout) else {
+        println!("ignored: groff is not here (package groff-base)");
+        return;
+    };
+    let warnings = String::from_utf8_lossy(&made.stderr);
+    assert!(made.status.success() && warnings.is_empty(), "{warnings}");
+    let text = String::from_utf8_lossy(&made.stdout);
+    for part in ["SYNOPSIS", "EXIT STATUS", "ENVIRONMENT", "trace", "explain"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    let wrong = rendered(b".TH a 8\n.nosuchrequest\n").expect("groff was here just now");
+    assert!(
+        !wrong.stderr.is_empty(),
+        "groff warns of what it does not know"
+    );
+}
+
+#[test]
+fn explain_is_a_command_and_an_option() {
+    let command = agent(&["explain", "wait", "ratio"]);
+    let option = agent(&["--explain", "wait ratio"]);
+    assert!(command.status.success());
+    assert_eq!(command.stdout, option.stdout);
+    assert!(String::from_utf8_lossy(&command.stdout).contains("docs/principles.md"));
+    let unknown = agent(&["explain", "no_such_field"]);
+    assert_eq!(unknown.status.code(), Some(2));
+    assert_eq!(String::from_utf8_lossy(&unknown.stderr).lines().count(), 1);
+    assert!(unknown.stdout.is_empty());
+    let nothing = agent(&[]);
+    assert_eq!(nothing.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&nothing.stderr).contains("a command is missing"));
+}

@@ -1,0 +1,108 @@
+//! The agent on less of a kernel than there is: this very program, started again, traces with the agent's library on facts of
+//! the kernel from which something is taken away. The agent itself has no way to be told.
+
+use std::env;
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
+use std::time::Instant;
+
+use anyhow::{Context as _, Result};
+use clap::Parser as _;
+use stall_agent::cli::{self, Cli};
+use stall_agent::config;
+use stall_agent::failure::Failure;
+use stall_agent::kernel::support::{self, Facts};
+use stall_agent::progress::Verbosity;
+use stall_agent::trace::{self, Embedding};
+use stall_common::layout::ABSENT;
+
+/// The first argument of the program when it is started again; the second is what is kept back.
+const MARK: &str = "--keep-back";
+
+/// Everything optional, by what `coverage_gaps` calls it.
+pub(crate) const OPTIONAL: [&str; 10] = [
+    "block_rq_merge",
+    "block_rq_requeue",
+    "sched_process_exit",
+    "task",
+    "request_start",
+    "requests_before",
+    "control_groups",
+    "last_run",
+    "command_line",
+    "lock_holder",
+];
+
+/// What 6.18 has and 5.14 has not: who submits is told at the start, and the state of who is switched away from.
+pub(crate) const SINCE_5_14: [&str; 3] = ["block_io_start", "prev_state", "lock_holder"];
+
+/// This program, to trace with so much kept back.
+pub(crate) fn command(things: &[&str]) -> Result<Command> {
+    let own = env::current_exe().context("this program has no path")?;
+    let mut command = Command::new(own);
+    command.arg(MARK).arg(things.join(","));
+    Ok(command)
+}
+
+/// Traces, when this program was started for that.
+pub(crate) fn run() -> Option<ExitCode> {
+    let mut arguments = env::args().skip(1);
+    if arguments.next()? != MARK {
+        return None;
+    }
+    let things = arguments.next()?;
+    let agent = ["stall-agent".to_owned()].into_iter().chain(arguments);
+    let Some(cli::Command::Trace(typed)) = Cli::parse_from(agent).command else {
+        return Some(ExitCode::FAILURE);
+    };
+    let code = traced(typed, &things).map_or_else(
+        |failure| {
+            eprintln!("stall-agent: {failure}");
+            failure.exit_code()
+        },
+        |()| 0,
+    );
+    Some(ExitCode::from(code))
+}
+
+fn traced(typed: cli::Trace, things: &str) -> Result<(), Failure> {
+    let mut config = config::Trace::new(typed, Verbosity::Quiet)?;
+    config.find_disks()?;
+    let mut facts = support::facts()?;
+    for thing in things.split(',') {
+        keep_back(&mut facts, thing);
+    }
+    let within = Embedding {
+        confine: false,
+        before: &mut |_| {},
+    };
+    let capture = trace::run_with(&config, &facts, Instant::now(), within)?;
+    let path = config.capture.clone().unwrap_or_else(PathBuf::new);
+    let text =
+        serde_json::to_string(&capture).map_err(|error| Failure::Other(error.to_string()))?;
+    fs::write(&path, text).map_err(|error| Failure::Other(format!("{}: {error}", path.display())))
+}
+
+/// As if the kernel did not have it. The first field of a part is the one the programs test for.
+fn keep_back(facts: &mut Facts, thing: &str) {
+    let layout = &mut facts.layout;
+    match thing {
+        "task" => facts.iterators.clear(),
+        "prev_state" => {
+            facts.tracepoints.insert("sched_switch", 3);
+        }
+        "request_start" => {
+            layout.request_start_time_ns = ABSENT;
+            layout.request_mq_hctx = ABSENT;
+        }
+        "requests_before" => layout.request_mq_hctx = ABSENT,
+        "control_groups" => layout.bio_blkg = ABSENT,
+        "last_run" => layout.task_last_arrival = ABSENT,
+        "command_line" => layout.task_mm = ABSENT,
+        "lock_holder" => layout.task_blocker = ABSENT,
+        hook => {
+            facts.tracepoints.remove(hook);
+        }
+    }
+}

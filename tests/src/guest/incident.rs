@@ -1,0 +1,214 @@
+//! A trim of a filesystem whose disk takes discards slowly and lets everybody wait, and readers on it: each has about one
+//! slow request for each discard, and of few slow requests no verdict is sure.
+
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+
+use super::Outcome;
+use super::system::mount_at;
+use super::trace::{Report, Tracing};
+use crate::spawned::{Spawned, wait_for_d_state};
+
+/// Time without a trim, for comparison.
+const BEFORE_TRIM: Duration = Duration::from_secs(5);
+const AFTER_TRIM: Duration = Duration::from_secs(2);
+const TRIMMED_WITHIN: Duration = Duration::from_secs(240);
+const FILE_BYTES: usize = 8 << 20;
+const IN_D_WITHIN: Duration = Duration::from_secs(30);
+const READERS: u32 = 5;
+/// Longer than any scene: readers are ended.
+const READER_SECONDS: &str = "3600";
+
+/// A filesystem on a disk, with a file on it.
+pub struct Scene {
+    mount: PathBuf,
+}
+
+impl Scene {
+    /// Mounts it and writes the file.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses.
+    pub fn set(disk: &str, filesystem: &str) -> Result<Self> {
+        let mount = Path::new("/mnt").join(disk);
+        mount_at(&format!("/dev/{disk}"), filesystem, &mount)?;
+        let scene = Self { mount };
+        let mut file = File::create(scene.file())?;
+        file.write_all(&vec![7; FILE_BYTES])?;
+        file.sync_all()?;
+        Ok(scene)
+    }
+
+    /// Where it is mounted.
+    pub fn mount(&self) -> &Path {
+        &self.mount
+    }
+
+    /// The file on it.
+    pub fn file(&self) -> PathBuf {
+        self.mount.join("table")
+    }
+
+    fn trim(&self) -> Result<Spawned> {
+        Spawned::start(Command::new("/bin/fstrim").arg(&self.mount))
+    }
+
+    /// What was trimmed before is not trimmed again, unless it was used or the filesystem was mounted since.
+    fn use_and_free(&self, bytes: usize) -> Result<()> {
+        let path = self.mount.join("more");
+        fs::write(&path, vec![1; bytes])?;
+        File::open(&path)?.sync_all()?;
+        fs::remove_file(&path)?;
+        nix::unistd::sync();
+        Ok(())
+    }
+}
+
+impl Drop for Scene {
+    fn drop(&mut self) {
+        let _still_used = nix::mount::umount(&self.mount);
+    }
+}
+
+/// Processes that read a file or device now and then, until dropped.
+///
+/// # Errors
+///
+/// When one does not start.
+pub fn readers(path: &Path) -> Result<Vec<Spawned>> {
+    let start = |_| Spawned::start(Command::new("/bin/postgres").arg(path).arg(READER_SECONDS));
+    (0..READERS).map(start).collect()
+}
+
+/// Trims between two times without a trim; how long it took.
+///
+/// # Errors
+///
+/// When the trim fails.
+pub fn trim_in_between(scene: &Scene) -> Result<Duration> {
+    thread::sleep(BEFORE_TRIM);
+    let begin = Instant::now();
+    let status = scene.trim()?.wait_within(TRIMMED_WITHIN)?;
+    ensure!(status.success(), "fstrim: {status}");
+    let took = begin.elapsed();
+    thread::sleep(AFTER_TRIM);
+    Ok(took)
+}
+
+/// The trim is to blame, the readers waited, and the counts are the kernel's.
+///
+/// # Errors
+///
+/// When the report says otherwise.
+pub fn stage(disk: &'static str, filesystem: &'static str) -> Result<Outcome> {
+    let scene = Scene::set(disk, filesystem)?;
+    let reading = readers(&scene.file())?;
+    let tracing = Tracing::start(&format!("incident-{disk}"), &[disk])?;
+    let took = trim_in_between(&scene)?;
+    let report = tracing.stop()?;
+    drop(reading);
+    counts(&report, disk)?;
+    names_the_trim(&report, disk, took)
+}
+
+/// The verdict is the trim of this disk, and somebody waited.
+///
+/// # Errors
+///
+/// When the report says otherwise.
+pub fn names_the_trim(report: &Report, disk: &str, trim_took: Duration) -> Result<Outcome> {
+    let (verdict, sentence) = (&report.0["verdict"], report.sentence());
+    ensure!(
+        report.verdict() == "host_trim",
+        "{}: {sentence}",
+        report.verdict()
+    );
+    let confidence = verdict["confidence"].as_str().unwrap_or("?");
+    ensure!(
+        matches!(confidence, "high" | "medium"),
+        "{confidence}: {sentence}"
+    );
+    let culprit = &verdict["culprits"][0]["process"]["comm"];
+    ensure!(culprit == "fstrim", "{culprit}: {sentence}");
+    ensure!(
+        verdict["device"] == disk,
+        "{}: {sentence}",
+        verdict["device"]
+    );
+    ensure!(
+        report.rows("verdict/waiters").next().is_some(),
+        "nobody waited: {sentence}"
+    );
+    let slept = report.in_d("fstrim");
+    ensure!(
+        slept >= trim_took / 2,
+        "fstrim ran for {trim_took:?} and was in D for {slept:?}"
+    );
+    let attached = report
+        .rows("hooks")
+        .filter(|hook| hook["state"] == "attached")
+        .count();
+    Ok(Outcome::Passed(format!(
+        "{confidence}, in D {:.1} of {:.1} s, {attached} of {} hooks: {sentence}",
+        slept.as_secs_f32(),
+        trim_took.as_secs_f32(),
+        report.rows("hooks").count(),
+    )))
+}
+
+/// Reads and discards are as many as the kernel counted, and the readers waited.
+fn counts(report: &Report, disk: &str) -> Result<()> {
+    for (op, counter) in [("read", "reads"), ("discard", "discards")] {
+        let ours = report.count(disk, op, "/ops")?;
+        let kernel = &report.device(disk)?["kernel_counters"][counter];
+        let kernel = kernel.as_u64().context("no counter")?;
+        // Both ends of the window are looked at one after the other.
+        ensure!(
+            ours.abs_diff(kernel) <= 3 + kernel / 50,
+            "{ours} {counter}, the kernel counted {kernel}"
+        );
+        ensure!(ours > 0, "no {counter} were seen");
+    }
+    let waiters = report.rows("verdict/waiters");
+    let named = |name: &str| name.starts_with("postgres");
+    let waiters = waiters.filter(|one| one["label"].as_str().is_some_and(named));
+    ensure!(
+        waiters.count() == READERS as usize,
+        "not all readers are among those who waited: {}",
+        report.sentence()
+    );
+    Ok(())
+}
+
+/// A discard in flight when the hooks are attached is known to be older than the trace.
+///
+/// # Errors
+///
+/// When the report does not say so.
+pub fn from_before(disk: &'static str) -> Result<Outcome> {
+    let scene = Scene::set(disk, "ext4")?;
+    scene.use_and_free(64 << 20)?;
+    drop(scene);
+    let scene = Scene::set(disk, "ext4")?;
+    let mut trim = scene.trim()?;
+    wait_for_d_state(trim.pid(), IN_D_WITHIN)?;
+    let tracing = Tracing::start("before", &[disk])?;
+    thread::sleep(Duration::from_secs(4));
+    let report = tracing.stop()?;
+    let status = trim.wait_within(TRIMMED_WITHIN)?;
+    ensure!(status.success(), "fstrim: {status}");
+    let mut older = report.rows("requests/older_than_trace");
+    let discards = older.find(|one| one["op"] == "discard");
+    let discards = discards.context("no discard is older than the trace")?;
+    Ok(Outcome::Passed(format!(
+        "{} ended, {} unfinished",
+        discards["ended"], discards["unfinished"]
+    )))
+}

@@ -1,0 +1,121 @@
+//! The static binaries: built, checked, and parted from their debug information.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result, ensure};
+
+use super::architecture::{ALL, Architecture};
+use super::elf;
+use super::sources::Origin;
+use crate::process;
+use crate::workspace::{self, Workspace};
+
+/// A binary as it is handed out.
+pub(super) struct Binary {
+    pub(super) architecture: &'static Architecture,
+    pub(super) path: PathBuf,
+}
+
+/// 8 MB: it is copied to hosts over bad lines, and into memory.
+const MOST_BYTES: u64 = 8_000_000;
+
+pub(super) fn build_all(workspace: &Workspace, origin: &Origin, to: &Path) -> Result<Vec<Binary>> {
+    let objcopy = objcopy()?;
+    let mut binaries = Vec::new();
+    for architecture in &ALL {
+        let built = build(workspace, origin, architecture)?;
+        let path = to.join(format!("stall-agent-{}", architecture.name));
+        part(&objcopy, &built, &path)?;
+        check(architecture, &path)?;
+        binaries.push(Binary { architecture, path });
+    }
+    same_programs(workspace)?;
+    Ok(binaries)
+}
+
+/// A directory of its own, so that neither flags nor links of other builds matter.
+fn target(workspace: &Workspace) -> PathBuf {
+    workspace.target().join("dist")
+}
+
+fn build(workspace: &Workspace, origin: &Origin, architecture: &Architecture) -> Result<PathBuf> {
+    let target = target(workspace);
+    let mut command = workspace.cargo();
+    command
+        .args(["build", "--release", "--locked", "--package", "stall-agent"])
+        .args(["--target", architecture.triple, "--target-dir"])
+        .arg(&target)
+        .env(architecture.linker_variable(), "rust-lld")
+        .env("CARGO_ENCODED_RUSTFLAGS", flags(workspace, &target))
+        .env("STALL_AGENT_COMMIT", &origin.commit)
+        .env("SOURCE_DATE_EPOCH", origin.epoch.to_string());
+    process::run(&mut command)?;
+    Ok(target.join(architecture.triple).join("release/stall-agent"))
+}
+
+/// No path of this machine gets into the binary. Of two prefixes that fit, rustc takes the last.
+fn flags(workspace: &Workspace, target: &Path) -> String {
+    let cargo = workspace::cargo_home();
+    let remap = [
+        (cargo.as_path(), "/cargo"),
+        (workspace.root(), "/stall-agent"),
+        (target, "/target"),
+    ];
+    let remap = remap.map(|(from, to)| format!("--remap-path-prefix={}={to}", from.display()));
+    let fixed = ["-Clink-arg=--build-id=sha1", "-Ctarget-feature=+crt-static"].map(str::to_owned);
+    [remap.as_slice(), &fixed].concat().join("\x1f")
+}
+
+/// Of the compiler itself: unlike the host's, it knows every architecture.
+fn objcopy() -> Result<PathBuf> {
+    let mut command = Command::new("rustc");
+    let libdir = process::read(command.args(["--print", "target-libdir"]));
+    let libdir = PathBuf::from(libdir.context("rustc does not say where its libraries are")?);
+    let own = libdir.with_file_name("bin").join("rust-objcopy");
+    if own.exists() {
+        return Ok(own);
+    }
+    process::find("llvm-objcopy").context("neither rust-objcopy nor llvm-objcopy is there")
+}
+
+/// The binary without symbols to `to`, what is taken out to `to.debug`, with a link from one to the other.
+fn part(objcopy: &Path, built: &Path, to: &Path) -> Result<()> {
+    let debug = to.with_extension("debug");
+    let keep = |option: &str, to: &Path| {
+        process::run(Command::new(objcopy).arg(option).arg(built).arg(to))
+    };
+    keep("--only-keep-debug", &debug)?;
+    keep("--strip-all", to)?;
+    let link = format!("--add-gnu-debuglink={}", debug.display());
+    process::run(Command::new(objcopy).arg(link).arg(to))
+}
+
+fn check(architecture: &Architecture, path: &Path) -> Result<()> {
+    let bytes = fs::read(path).with_context(|| format!("{} is not there", path.display()))?;
+    let size = bytes.len() as u64;
+    ensure!(
+        size < MOST_BYTES,
+        "{} has {size} bytes, of at most {MOST_BYTES}",
+        path.display()
+    );
+    elf::check_static(&bytes, architecture.machine)
+        .with_context(|| format!("{} is not as it must be", path.display()))
+}
+
+/// The programs for the kernel ask its BTF where everything is and read no registers: one object
+/// serves every little-endian architecture.
+fn same_programs(workspace: &Workspace) -> Result<()> {
+    let object = |architecture: &Architecture| {
+        let built = target(workspace).join(architecture.triple);
+        fs::read(built.join("bpf/bpfel-unknown-none/release/stall-agent-ebpf"))
+            .with_context(|| format!("no BPF object in {}", built.display()))
+    };
+    let [first, second] = ALL.each_ref().map(object);
+    ensure!(
+        first? == second?,
+        "the BPF programs differ between architectures"
+    );
+    Ok(())
+}

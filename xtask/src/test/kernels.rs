@@ -1,0 +1,82 @@
+//! The agent on other kernels, in emulated machines: the short form of the checks, counted one by one.
+//!
+//! Skipped, and counted as that, where the parts cannot be had; whatever can be had must boot and pass.
+
+use std::env;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::Result;
+
+use super::tally::Tally;
+use crate::lab::kernel::Kernel;
+use crate::process;
+use crate::vm::{self, Downloads, Wanted};
+use crate::workspace::Workspace;
+
+/// Leaves out what takes minutes; of the tests on the real kernel, too.
+const QUICK: &str = "STALL_QUICK";
+/// The oldest that is to be refused, one that Harvester ships in both architectures, the newest. The slowest first.
+const KERNELS: [&str; 4] = ["6.12-arm64", "6.12", "7", "5.10"];
+/// For the checks of one machine; two run at a time.
+const WITHIN: Duration = Duration::from_secs(300);
+
+/// What is done about the kernels.
+pub(super) enum Plan {
+    Run(Vec<Kernel>, Downloads),
+    Skip(String),
+}
+
+/// Gets the parts, or says why not.
+pub(super) fn plan(workspace: &Workspace) -> Result<Plan> {
+    let kernels = vm::chosen(&KERNELS)?;
+    if env::var_os(QUICK).is_some() {
+        return Ok(Plan::Skip(format!("{QUICK} is set")));
+    }
+    for arch in vm::architectures(&kernels) {
+        if !has_standard_library(arch.target()) {
+            let target = arch.target();
+            return Ok(Plan::Skip(format!(
+                "no standard library of {target}, and rustup gets none"
+            )));
+        }
+    }
+    Ok(match Downloads::get(workspace, &kernels) {
+        Ok(downloads) => Plan::Run(kernels, downloads),
+        Err(error) => Plan::Skip(format!("parts cannot be downloaded: {error:#}")),
+    })
+}
+
+/// Boots them.
+pub(super) fn run(
+    workspace: &Workspace,
+    kernels: &[Kernel],
+    downloads: Downloads,
+) -> Result<Tally> {
+    let wanted = Wanted {
+        checks: "short".to_owned(),
+        within: WITHIN,
+    };
+    let table = vm::play(workspace, kernels, downloads, &wanted)?;
+    println!("{table}");
+    let counts = table.counts();
+    Ok(Tally {
+        passed: counts.passed,
+        failed: counts.failed,
+        skipped: counts.skipped,
+    })
+}
+
+/// How many tests are not run when none is.
+pub(super) fn skipped() -> u64 {
+    KERNELS.len() as u64
+}
+
+fn has_standard_library(target: &str) -> bool {
+    // Where rustup is there it may have it; the compiler knows.
+    let _no_rustup = process::read(Command::new("rustup").args(["target", "add", target]));
+    let mut command = Command::new("rustc");
+    command.args(["--print", "target-libdir", "--target", target]);
+    process::read(&mut command).is_some_and(|folder| Path::new(&folder).is_dir())
+}

@@ -1,0 +1,108 @@
+//! `cargo xtask vm [KERNEL...]`: boots other kernels in QEMU, by software emulation, and has the static agent show on
+//! each what it can do; the checks are `stall_tests::guest`'s.
+//!
+//! Two machines at a time. Ends with a table and one line of counts; fails when a check failed or a machine did not
+//! come to its end.
+
+mod disks;
+mod emulators;
+mod machine;
+mod parts;
+pub(crate) mod reader;
+mod table;
+
+use std::process::ExitCode;
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+
+use crate::lab::kernel::{KERNELS, Kernel};
+use crate::setup;
+use crate::workspace::Workspace;
+use parts::Parts;
+pub(crate) use parts::{Downloads, architectures};
+use table::Row;
+pub(crate) use table::Table;
+
+/// Machines at the same time.
+const AT_ONCE: usize = 2;
+
+/// What is wanted of each machine.
+pub(crate) struct Wanted {
+    /// `all`, `short`, or a part of checks' names, with `-` for blanks.
+    pub(crate) checks: String,
+    /// For its checks; those that do not get their turn are skipped.
+    pub(crate) within: Duration,
+}
+
+/// All checks, and time for a machine whose host is busy.
+pub(crate) const ALL: &str = "all";
+const WITHIN: Duration = Duration::from_secs(900);
+
+/// Runs checks on the kernels of these names, or on all.
+pub(crate) fn run(workspace: &Workspace, names: &[String], checks: &str) -> Result<ExitCode> {
+    let kernels = chosen(names)?;
+    setup::run(workspace)?;
+    let downloads = Downloads::get(workspace, &kernels)?;
+    let wanted = Wanted {
+        checks: checks.to_owned(),
+        within: WITHIN,
+    };
+    let table = play(workspace, &kernels, downloads, &wanted)?;
+    println!("{table}");
+    Ok(if table.clean() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// Builds what is missing, and runs the checks on each of the kernels.
+pub(crate) fn play(
+    workspace: &Workspace,
+    kernels: &[Kernel],
+    downloads: Downloads,
+    wanted: &Wanted,
+) -> Result<Table> {
+    let parts = Parts::build(workspace, kernels, downloads)?;
+    let queue = Mutex::new(kernels.iter());
+    let rows = Mutex::new(Vec::new());
+    thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(|| {
+                while let Some(kernel) = next(&queue) {
+                    let row = Row::of(kernel.name, machine::run(&parts, kernel, wanted));
+                    let mut rows = rows.lock().unwrap_or_else(PoisonError::into_inner);
+                    rows.push(row);
+                }
+            });
+        }
+    });
+    let mut rows = rows.into_inner().unwrap_or_else(PoisonError::into_inner);
+    rows.sort_by_key(|row| kernels.iter().position(|kernel| kernel.name == row.kernel));
+    Ok(Table { rows })
+}
+
+fn next<'a>(queue: &Mutex<std::slice::Iter<'a, Kernel>>) -> Option<&'a Kernel> {
+    queue.lock().unwrap_or_else(PoisonError::into_inner).next()
+}
+
+/// Those of these names, in their order; all of them without.
+pub(crate) fn chosen<T: AsRef<str>>(names: &[T]) -> Result<Vec<Kernel>> {
+    let known: Vec<&str> = KERNELS.iter().map(|kernel| kernel.name).collect();
+    for name in names {
+        ensure!(
+            known.contains(&name.as_ref()),
+            "there is no kernel {}; there are {}",
+            name.as_ref(),
+            known.join(", ")
+        );
+    }
+    if names.is_empty() {
+        return Ok(KERNELS.to_vec());
+    }
+    let named = |name: &T| KERNELS.iter().find(|kernel| kernel.name == name.as_ref());
+    Ok(names.iter().filter_map(named).copied().collect())
+}

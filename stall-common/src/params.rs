@@ -15,8 +15,8 @@ pub struct Params {
     /// Copies of each histogram, less one; a power of two less one. The CPU's number is masked
     /// with it.
     pub shard_mask: u32,
-    /// Always 0.
-    pub reserved: u32,
+    /// 1 when `block_getrq` notes who submits: on kernels without `block_io_start`.
+    pub noted: u32,
 }
 
 crate::abi!(Params: 32);

@@ -125,7 +125,10 @@ fn every_end() -> Result<()> {
 fn end(signals: &[Signal], watching: bool) -> Result<()> {
     let folder = Scratch::new()?;
     let file = folder.path().join("stall.json");
-    let agent = Agent::everywhere().with("--output", file.to_str().context("it is UTF-8")?);
+    // What a shell runs in the background ignores SIGQUIT, and so do those it starts.
+    let agent = Agent::everywhere()
+        .launched_by(["env", "--default-signal"], &agent::program()?)
+        .with("--output", file.to_str().context("it is UTF-8")?);
     let tracing = if watching {
         agent.start()?
     } else {

@@ -13,7 +13,7 @@ use stall_common::request::{Request as Slot, SEARCHED};
 
 use super::{older, slot};
 use crate::kernel::{Bio, Request, Task};
-use crate::{actor, discard, ktime, stack};
+use crate::{actor, discard, ktime, params, stack};
 
 /// Who submitted a bio, and when.
 #[repr(C)]
@@ -54,8 +54,17 @@ pub(super) fn note(ctx: *mut c_void, bio: Bio) {
 }
 
 /// The life of a request whose first bio was noted.
-#[inline(never)]
+#[inline(always)]
 pub(super) fn begin(request: Request, now: u64) -> Option<&'static mut Slot> {
+    if params::noted() {
+        begin_noted(request, now)
+    } else {
+        None
+    }
+}
+
+#[inline(never)]
+fn begin_noted(request: Request, now: u64) -> Option<&'static mut Slot> {
     let bio = request.first_bio();
     // SAFETY: a copy is taken at once; at worst it is of the bio's next life, which is this request's.
     let note = unsafe { *NOTES.get(bio)? };

@@ -70,6 +70,13 @@ pub fn lacking(steps: &[Step]) -> Option<(String, String)> {
     Some((hooks.join(" or "), reasons.join(", ")))
 }
 
+/// Whether a program is loaded.
+#[must_use]
+pub fn loads(steps: &[Step], program: &str) -> bool {
+    let mut steps = steps.iter();
+    steps.any(|step| step.row.program == program && step.verdict == Verdict::Load)
+}
+
 impl Step {
     /// The row of the capture for a program that is not loaded, or that is.
     #[must_use]

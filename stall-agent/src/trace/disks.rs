@@ -42,33 +42,24 @@ struct Counters {
 }
 
 impl HostDisks {
-    /// Nothing read yet.
+    /// Reads the counters of disks, which is to be the first thing after the hooks are attached: what ends until then only the
+    /// hooks count.
     #[must_use]
-    pub(super) fn none(root: &HostRoot) -> Self {
+    pub(super) fn count(root: &HostRoot, disks: &[WholeDisk]) -> Self {
+        let counted = disks.iter();
+        let counted = counted.map(|disk| (disk.name.clone(), counters(root, &disk.name)));
         Self {
             root: root.clone(),
-            at_start: BTreeMap::new(),
+            at_start: counted.collect(),
             at_end: BTreeMap::new(),
             facts: None,
         }
     }
 
-    /// Reads the counters of every disk, and begins to read the facts.
-    #[must_use]
-    pub(super) fn look(root: &HostRoot) -> Self {
-        let disks = block_device::disks(root);
-        let at_start = disks
-            .iter()
-            .map(|disk| (disk.name.clone(), counters(root, &disk.name)))
-            .collect();
-        let own_root = root.clone();
-        let facts = Aside::begin("disk-facts", move || all_facts(&own_root, disks));
-        Self {
-            root: root.clone(),
-            at_start,
-            at_end: BTreeMap::new(),
-            facts: Some(facts),
-        }
+    /// Begins to read the facts of disks.
+    pub(super) fn look(&mut self, disks: Vec<WholeDisk>) {
+        let root = self.root.clone();
+        self.facts = Some(Aside::begin("disk-facts", move || all_facts(&root, disks)));
     }
 
     /// Reads the counters of the disks seen, now that the window has ended.

@@ -63,10 +63,10 @@ fn close(
     // Without it, requests that begin while the hooks go would count as older ones.
     let _closing = session.maps.switch(CLOSING, true);
     session.attached.detach();
-    session.inventory.look_again(&session.host_root);
     guard.part(Part::Closing, || {
         session.host_disks.look_again(&session.disks);
     });
+    session.inventory.look_again(&session.host_root);
     let end_ns = session.window.end_ns;
     guard.part(Part::Interval, || session.snapshot(end_ns));
     drain(session, sources, guard);

@@ -83,7 +83,9 @@ pub(super) fn start(
     let timed = overhead::measure();
     // Its files lie on disks, which may hang from now on.
     let host = system::host(&config.host_root);
+    let disks = block_device::disks(&config.host_root);
     let mut attached = loaded.attach()?;
+    let host_disks = HostDisks::count(&config.host_root, &disks);
     let start_ns = clock::monotonic_ns();
     let attach_ns = started.elapsed().as_nanos() as u64;
     // Before there is any other thread: what is given up is given up by this one and those it starts.
@@ -97,6 +99,7 @@ pub(super) fn start(
         sizes,
         gaps: coverage::gaps(facts),
         host,
+        host_disks,
         confinement,
         start_ns,
         attach_ns,
@@ -104,7 +107,7 @@ pub(super) fn start(
     let mut session = Session::new(config, parts);
     // First of all: until then, the time of sleeps older than the window counts as before it.
     seed(&mut session);
-    session.host_disks = HostDisks::look(&config.host_root);
+    session.host_disks.look(disks);
     Ok((session, sources))
 }
 
@@ -118,6 +121,7 @@ pub(super) struct Parts {
     pub(super) sizes: Sizes,
     pub(super) gaps: Vec<Gap>,
     pub(super) host: Host,
+    pub(super) host_disks: HostDisks,
     pub(super) confinement: Option<Confinement>,
     pub(super) start_ns: u64,
     pub(super) attach_ns: u64,
@@ -152,7 +156,7 @@ fn load(
         record_budget: RECORD_BUDGET,
         filter: u32::from(!config.disks.is_empty()),
         shard_mask: sizes.shards - 1,
-        reserved: 0,
+        noted: plan::loads(&steps, "block_getrq").into(),
     };
     let log = match config.verbosity {
         Verbosity::Verbose => loader::KernelLog::Debug,

@@ -3,6 +3,7 @@
 
 mod background;
 mod flow;
+mod most;
 mod services;
 #[cfg(test)]
 mod tests;
@@ -49,7 +50,8 @@ impl<'a> Table<'a> {
     /// `None` without a service.
     fn new(capture: &'a Capture, disk: u16) -> Option<Self> {
         let recorded = recorded(capture, disk);
-        let services = Services::new(recorded.iter().copied());
+        let uses = capture.uses.iter().filter(|used| used.disk == disk);
+        let services = Services::new(recorded.iter().copied(), uses);
         (!services.is_empty()).then(|| Self {
             capture,
             disk,

@@ -3,14 +3,8 @@
 //! A request's service ends with its completion and begins, at the earliest, with the completion before it: services
 //! of one disk never overlap.
 
-use std::collections::HashMap;
-
-use crate::capture::{EndedRequest, Op};
-
-/// Services a group must have for its own to be usual; with fewer none is cut.
-const USUAL_COUNT: usize = 8;
-/// How many times the group's upper quartile a service may be.
-const USUAL_FACTOR: u64 = 4;
+use super::most;
+use crate::capture::{EndedRequest, Op, Use};
 
 /// Whose requests, and what they asked for.
 pub(super) type Group = (u32, Op);
@@ -35,11 +29,17 @@ impl Service {
 pub(super) struct Services(Vec<Service>);
 
 impl Services {
-    /// Of the recorded requests of one disk.
-    pub(super) fn new<'a>(requests: impl Iterator<Item = &'a EndedRequest>) -> Self {
+    /// Of the recorded requests of one disk, and the sums of all of them.
+    pub(super) fn new<'a>(
+        requests: impl Iterator<Item = &'a EndedRequest>,
+        uses: impl Iterator<Item = &'a Use>,
+    ) -> Self {
         let served: Vec<&EndedRequest> = requests.filter(|one| one.service_ns > 0).collect();
-        let most = most_by_group(&served);
-        let cut = |request: &&EndedRequest| cut(request, most.get(&group(request)).copied());
+        let most = most::by_group(&served, uses);
+        let cut = |request: &&EndedRequest| {
+            let most = most.get(&group(request));
+            cut(request, most.map(|most| most.of(request)))
+        };
         let mut services: Vec<Service> = served.iter().flat_map(cut).collect();
         services.sort_by_key(|service| (service.end_ns, service.start_ns));
         Self(services)
@@ -78,24 +78,4 @@ fn cut(request: &EndedRequest, most_ns: Option<u64>) -> impl Iterator<Item = Ser
     stood_still
         .into_iter()
         .chain([service(from_ns, end_ns, Some(group(request)))])
-}
-
-fn most_by_group(served: &[&EndedRequest]) -> HashMap<Group, u64> {
-    let mut by_group: HashMap<Group, Vec<u64>> = HashMap::new();
-    for request in served {
-        by_group
-            .entry(group(request))
-            .or_default()
-            .push(request.service_ns);
-    }
-    let enough = by_group
-        .into_iter()
-        .filter(|(_, services)| services.len() >= USUAL_COUNT);
-    enough
-        .map(|(group, mut services)| {
-            services.sort_unstable();
-            let quartile = services[services.len() * 3 / 4];
-            (group, quartile.saturating_mul(USUAL_FACTOR))
-        })
-        .collect()
 }

@@ -52,6 +52,7 @@ fn capture(requests: &[EndedRequest]) -> Capture {
                     None => capture.uses.push(row),
                     Some(sum) => {
                         sum.ops += row.ops;
+                        sum.bytes += row.bytes;
                         sum.total_ns += row.total_ns;
                         sum.slow_ops += row.slow_ops;
                     }
@@ -144,6 +145,45 @@ fn who_is_served_first_after_a_pause_did_not_cause_it() {
     let row = row(&blame, VM);
     assert!(by(row, BULK) <= 40 * MS, "{row:?}");
     assert!(row.device_ns >= 4_900 * MS, "{row:?}");
+}
+
+/// The pauses are few, and all that was recorded of the writer but for fast writes.
+#[test]
+fn whose_requests_are_fast_but_after_pauses_did_not_cause_them() {
+    let mut requests: Vec<EndedRequest> = (1..100)
+        .map(|n| request(BULK, Op::Write, (10 * n, 10 * n + 1), 1))
+        .collect();
+    requests.push(usual());
+    for n in 2..7 {
+        requests.push(request(BULK, Op::Write, (1_000 * n, 1_000 * n + 700), 700));
+        requests.push(request(VM, Op::Read, (1_000 * n, 1_000 * n + 701), 1));
+    }
+    let blame = table(&capture(&requests));
+    let row = row(&blame, VM);
+    assert!(by(row, BULK) <= 5 * 4 * MS, "{row:?}");
+    assert!(row.device_ns >= 5 * 690 * MS, "{row:?}");
+}
+
+/// A write a hundred times as large may take a hundred times as long.
+#[test]
+fn a_large_request_is_no_pause() {
+    let mut requests: Vec<EndedRequest> = (1..100)
+        .map(|n| request(BULK, Op::Write, (10 * n, 10 * n + 1), 1))
+        .collect();
+    requests.push(usual());
+    for n in 2..7 {
+        let mut large = request(BULK, Op::Write, (1_000 * n, 1_000 * n + 700), 700);
+        large.bytes = 4 << 20;
+        requests.push(large);
+        requests.push(request(VM, Op::Read, (1_000 * n, 1_000 * n + 701), 1));
+    }
+    let mut capture = capture(&requests);
+    for sum in &mut capture.uses {
+        sum.bytes = sum.ops * 4_096;
+    }
+    let blame = table(&capture);
+    let row = row(&blame, VM);
+    assert!(by(row, BULK) >= 5 * 690 * MS, "{row:?}");
 }
 
 /// The disk worked for requests that were too fast to be recorded one by one.

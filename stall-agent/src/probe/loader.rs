@@ -3,6 +3,8 @@
 //! All of it happens before `attach` returns; nothing is pinned, so the end of the process, however
 //! it comes, detaches everything.
 
+use std::io::ErrorKind;
+
 use aya::programs::links::LinkError;
 use aya::programs::tp_btf::BtfTracePointLink;
 use aya::programs::{BtfTracePoint, Iter, Program, ProgramError};
@@ -18,6 +20,9 @@ use crate::capture::{Hook, HookState};
 
 /// The object `build.rs` made.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/stall-agent-ebpf"));
+
+/// Times a program is offered to the kernel, which gives up checking it when the process is stopped or frozen (`EAGAIN`).
+const OFFERS: usize = 10;
 
 /// The `log` level that `-v` turns on in the programs; 0 is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -148,15 +153,29 @@ fn load_program(ebpf: &mut Ebpf, step: &Step, btf: &Btf) -> Result<Hook, LoadErr
     if step.verdict != Verdict::Load {
         return Ok(hook);
     }
-    let loaded = match ebpf.program_mut(step.row.program) {
-        Some(Program::BtfTracePoint(program)) => program.load(step.row.hook, btf),
-        Some(Program::Iter(program)) => program.load(step.row.hook, btf),
-        _ => Err(ProgramError::NotLoaded),
-    };
+    let mut loaded = offer(ebpf, step, btf);
+    for _ in 1..OFFERS {
+        if !loaded.as_ref().is_err_and(is_disturbed) {
+            break;
+        }
+        loaded = offer(ebpf, step, btf);
+    }
     if let Err(error) = loaded {
         refused(step, &mut hook, &error)?;
     }
     Ok(hook)
+}
+
+fn offer(ebpf: &mut Ebpf, step: &Step, btf: &Btf) -> Result<(), ProgramError> {
+    match ebpf.program_mut(step.row.program) {
+        Some(Program::BtfTracePoint(program)) => program.load(step.row.hook, btf),
+        Some(Program::Iter(program)) => program.load(step.row.hook, btf),
+        _ => Err(ProgramError::NotLoaded),
+    }
+}
+
+fn is_disturbed(error: &ProgramError) -> bool {
+    matches!(error, ProgramError::LoadError { io_error, .. } if io_error.kind() == ErrorKind::WouldBlock)
 }
 
 fn link(ebpf: &mut Ebpf, name: &str) -> Result<BtfTracePointLink, ProgramError> {

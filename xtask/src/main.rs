@@ -12,6 +12,7 @@ mod lab;
 mod mixes;
 mod process;
 mod setup;
+mod soak;
 mod test;
 mod tidy;
 mod toolchain;
@@ -60,6 +61,12 @@ enum Chore {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
+    /// Load this machine for an hour, and see that what the agent takes stays the same
+    Soak {
+        /// What the program is given, such as --duration 60m
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
     /// Boot other kernels in QEMU, and see on each what the agent can do there
     Vm {
         /// Which kernels; all without
@@ -104,6 +111,7 @@ fn run(chore: Chore) -> Result<ExitCode> {
         Chore::Test => return Ok(test::run(&workspace)),
         Chore::Bench => bench::run(&workspace)?,
         Chore::Mixes { arguments } => mixes::run(&workspace, &arguments)?,
+        Chore::Soak { arguments } => soak::run(&workspace, &arguments)?,
         Chore::Vm { kernels, checks } => return vm::run(&workspace, &kernels, &checks),
         Chore::Machine => println!("{}", vm::reader::describe(&workspace)?),
         Chore::Dist { check } => dist::run(&workspace, check)?,

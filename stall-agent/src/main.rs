@@ -109,6 +109,7 @@ fn run_trace(mut config: config::Trace, started: Instant) -> Result<u8, Failure>
     let within = trace::Embedding {
         confine: true,
         before: &mut |_| {},
+        limits: &[],
     };
     let capture = trace::run(&config, started, within)?;
     delivery::deliver(&capture, saved.as_ref(), |capture| {

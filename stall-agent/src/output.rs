@@ -2,9 +2,14 @@
 //!
 //! A file appears whole or not at all, readable by its owner only, and never through a link that
 //! someone put in its place. That it can be written is found out before the work, not after it; when
-//! it then cannot after all, what took long to get is kept elsewhere, and the message says where.
+//! it then cannot after all, what took long to get is kept elsewhere, and the message says where. What
+//! cannot be had again is written by a process of its own, with a deadline: its disk may be the one that hangs.
 
+mod patient;
+mod piece;
 mod place;
+mod writer;
+mod writing;
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -15,10 +20,14 @@ use serde::Serialize;
 use crate::failure::Failure;
 use place::Place;
 pub(crate) use place::directory;
+use rustix::fs::FileType;
+use writer::{WRITTEN_WITHIN, Writer};
 
-/// Where a document is kept that cannot be written where it belongs: in memory if possible, since a
-/// disk may be what fails. Not `$TMPDIR`: the environment does not choose where root writes.
+/// Where a document is kept that cannot be written where it belongs: the first of them that is a filesystem in memory,
+/// since a disk may be what fails. Not `$TMPDIR`: the environment does not choose where root writes.
 const SHELTERS: [&str; 3] = ["/run", "/dev/shm", "/tmp"];
+/// What is in memory: tmpfs and ramfs (include/uapi/linux/magic.h).
+const IN_MEMORY: [u64; 2] = [0x0102_1994, 0x8584_58f6];
 /// Written in advance, to find a full disk.
 const PROBE: [u8; 4096] = [b' '; 4096];
 
@@ -57,7 +66,7 @@ pub struct Kind {
     pub what: &'static str,
     /// The option that says where it goes.
     pub option: &'static str,
-    /// It cannot be made again: keep it when it cannot be written.
+    /// It cannot be made again: a disk that hangs must not cost it, and it is kept when it cannot be written.
     pub keep: bool,
 }
 
@@ -65,9 +74,16 @@ pub struct Kind {
 #[derive(Debug)]
 pub struct Output {
     destination: Destination,
-    /// Of a file.
-    place: Option<Place>,
+    way: Way,
     kind: Kind,
+}
+
+/// How a document gets there.
+#[derive(Debug)]
+enum Way {
+    Stdout,
+    Place(Place),
+    Writer(Writer),
 }
 
 /// Writes a document; may be called again when the first writing fails.
@@ -75,36 +91,41 @@ pub trait Document: Fn(&mut dyn Write) -> io::Result<()> {}
 impl<F: Fn(&mut dyn Write) -> io::Result<()>> Document for F {}
 
 impl Output {
-    /// Makes sure that the destination can be written, and leaves nothing there.
+    /// Makes sure that the destination can be written, and leaves nothing there. What is to be kept gets a process that
+    /// writes it, so this comes before there is any other thread.
     ///
     /// # Errors
     ///
     /// [`Failure::OutputUnwritable`].
     pub fn prepare(destination: Destination, kind: Kind) -> Result<Self, Failure> {
-        let place = match destination.file() {
-            None => None,
-            Some(path) => Some(probe(path).map_err(|error| Failure::OutputUnwritable {
-                option: kind.option,
-                path: path.to_owned(),
-                reason: reason(&error),
-            })?),
+        let way = match (destination.file(), kind.keep) {
+            (None, true) if stdout_is_file() => Writer::of_stdout().map(Way::Writer),
+            (None, _) => Ok(Way::Stdout),
+            (Some(path), true) => Writer::of_file(path).map(Way::Writer),
+            (Some(path), false) => probe(path).map(Way::Place),
+        };
+        let unwritable = |error| Failure::OutputUnwritable {
+            option: kind.option,
+            path: destination.file().unwrap_or(Path::new("stdout")).to_owned(),
+            reason: reason(&error),
         };
         Ok(Self {
+            way: way.map_err(unwritable)?,
             destination,
-            place,
             kind,
         })
     }
 
-    /// Writes the document, or keeps it elsewhere.
+    /// Writes the document, or keeps it elsewhere. Called once.
     ///
     /// # Errors
     ///
     /// [`Failure::OutputLost`] when it is not where it belongs, also when it was kept elsewhere.
     pub fn write(&self, document: &impl Document) -> Result<(), Failure> {
-        let written = match &self.place {
-            None => to_stdout(document),
-            Some(place) => place.write(|file| fill(file, document)),
+        let written = match &self.way {
+            Way::Stdout => to_stdout(document),
+            Way::Place(place) => place.write(|file| fill(file, document)),
+            Way::Writer(writer) => writer.write(document, WRITTEN_WITHIN),
         };
         written.map_err(|error| self.lost(&error, document))
     }
@@ -131,15 +152,19 @@ impl Output {
         }
         match keep(document) {
             Some(path) => format!("it is kept in {}", path.display()),
-            None => format!("nor to {}: it is lost", SHELTERS.join(", ")),
+            None => format!(
+                "nor to memory, of which {} are none: it is lost",
+                SHELTERS.join(", ")
+            ),
         }
     }
 }
 
 /// Keeps a document where it was not asked for; says where.
 pub fn keep(document: &impl Document) -> Option<PathBuf> {
-    let shelters = SHELTERS.map(Path::new);
-    shelters.iter().find_map(|place| shelter(place, document))
+    let shelters = SHELTERS.iter().map(Path::new);
+    let mut shelters = shelters.filter(|place| is_in_memory(place));
+    shelters.find_map(|place| shelter(place, document))
 }
 
 /// A value as JSON with a line feed at its end.
@@ -169,6 +194,17 @@ fn probe(path: &Path) -> io::Result<Place> {
     let place = Place::find(path)?;
     place.try_out(|file| file.write_all(&PROBE))?;
     Ok(place)
+}
+
+/// Of a file it is the disk that is waited for; of anything else, whoever reads it, for as long as that takes.
+fn stdout_is_file() -> bool {
+    let stat = rustix::fs::fstat(io::stdout());
+    stat.is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile)
+}
+
+fn is_in_memory(directory: &Path) -> bool {
+    let stat = rustix::fs::statfs(directory);
+    stat.is_ok_and(|stat| IN_MEMORY.contains(&(stat.f_type as u64)))
 }
 
 fn to_stdout(document: &impl Document) -> io::Result<()> {
@@ -300,6 +336,14 @@ mod tests {
         let path = shelter(directory.path(), &hello).unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"hello");
         assert_eq!(shelter(Path::new("/no/such"), &hello), None);
+    }
+
+    #[test]
+    fn what_is_on_a_disk_is_not_in_memory() {
+        assert!(is_in_memory(Path::new("/dev/shm")));
+        for other in ["/proc", "/sys", "/no/such"] {
+            assert!(!is_in_memory(Path::new(other)), "{other}");
+        }
     }
 
     #[test]

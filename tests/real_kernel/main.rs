@@ -11,6 +11,7 @@ mod cost;
 mod counts;
 mod discard_clock;
 mod documents;
+mod fault;
 mod flush;
 mod full;
 mod harness;
@@ -61,6 +62,14 @@ const TOPICS: &[(&str, &[Test])] = &[
     ("leftovers", leftovers::TESTS),
     ("privilege", privilege::TESTS),
     ("survive", survive::TESTS),
+    ("fault::maps", fault::maps::TESTS),
+    ("fault::attach", fault::attach::TESTS),
+    ("fault::clock", fault::clock::TESTS),
+    ("fault::devices", fault::devices::TESTS),
+    ("fault::output", fault::output::TESTS),
+    ("fault::resources", fault::resources::TESTS),
+    ("fault::signals", fault::signals::TESTS),
+    ("fault::soak", fault::soak::TESTS),
     ("incident", incident::TESTS),
 ];
 

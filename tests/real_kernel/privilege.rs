@@ -219,7 +219,8 @@ fn missing() -> Result<()> {
     Ok(())
 }
 
-/// Check that root writes a report into another user's directory, by the capability that this takes.
+/// Check that root writes a report into another user's directory, by the capability that this takes, which the process that
+/// writes it keeps and no other; and that those processes are confined, too.
 fn output() -> Result<()> {
     let folder = Scratch::new()?;
     let theirs = folder.path().join("theirs");
@@ -232,8 +233,25 @@ fn output() -> Result<()> {
         .with("--duration", "300ms")
         .with("--output", path)
         .start()?;
-    let held = Status::of(tracing.pid())?.set("CapEff")?;
-    ensure!(held == KEPT | DAC_OVERRIDE, "it holds {held:x}");
+    same(
+        "held by it",
+        Status::of(tracing.pid())?.set("CapEff")?,
+        KEPT,
+    )?;
+    let writers = tracing.writers().into_iter().map(Status::of);
+    let writers = writers.collect::<Result<Vec<_>>>()?;
+    let held = writers.iter().map(|it| it.set("CapPrm"));
+    let held = held.collect::<Result<BTreeSet<_>>>()?;
+    ensure!(
+        held == BTreeSet::from([IPC_LOCK, IPC_LOCK | DAC_OVERRIDE]),
+        "those that write hold {held:x?}"
+    );
+    for writer in &writers {
+        ensure!(
+            writer.word("NoNewPrivs")? == "1" && writer.word("Seccomp")? == "2",
+            "{writer:?}"
+        );
+    }
     let (status, said) = tracing.end()?;
     ensure!(status.success(), "{status}: {said}");
     let mode = fs::metadata(&file)?.permissions().mode();

@@ -250,6 +250,7 @@ fn run(disk: &StagedDisk, panics: &dyn Fn(Part) -> bool) -> Result<Capture> {
     let within = Embedding {
         confine: false,
         before: &mut before,
+        limits: &[],
     };
     let capture = trace::run(&config, Instant::now(), within)?;
     load.context("the run did not begin")??.wait()?;

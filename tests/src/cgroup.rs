@@ -1,4 +1,4 @@
-//! A blkio control group of our own, where there is one (version 1, or version 2 with `io`).
+//! A control group of our own, for I/O (`blkio` of version 1, or version 2 with `io`), memory or CPUs.
 //!
 //! Contract: `None` where the machine has no such controller; the group goes away with the guard,
 //! and on signals, its processes back to the root first. Groups of one name do not collide.
@@ -19,8 +19,7 @@ use nix::unistd::Pid;
 use crate::interrupt::{self, TakeDown};
 use crate::spawned::wait_until;
 
-const V1: &str = "/sys/fs/cgroup/blkio";
-const V2: &str = "/sys/fs/cgroup";
+const ROOT: &str = "/sys/fs/cgroup";
 const PROCS: &str = "cgroup.procs";
 const REMOVE_WITHIN: Duration = Duration::from_secs(2);
 
@@ -57,7 +56,26 @@ impl TakeDown for Folders {
     }
 }
 
-/// A control group with I/O accounting of its own.
+/// What a group is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Controller {
+    Io,
+    Memory,
+    Cpu,
+}
+
+impl Controller {
+    /// Its names in version 1 and 2.
+    fn names(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Io => ("blkio", "io"),
+            Self::Memory => ("memory", "memory"),
+            Self::Cpu => ("cpu", "cpu"),
+        }
+    }
+}
+
+/// A control group; by default with I/O accounting of its own.
 #[derive(Debug)]
 pub struct IoGroup {
     folders: Arc<Folders>,
@@ -67,7 +85,12 @@ pub struct IoGroup {
 impl IoGroup {
     /// Makes a group; `None` where there is no controller.
     pub fn new(name: &str) -> Result<Option<Self>> {
-        let Some((root, version)) = controller() else {
+        Self::of(Controller::Io, name)
+    }
+
+    /// Makes one for something else.
+    pub fn of(controller: Controller, name: &str) -> Result<Option<Self>> {
+        let Some((root, version)) = root_of(controller) else {
             return Ok(None);
         };
         let number = MADE.fetch_add(1, Ordering::Relaxed);
@@ -112,6 +135,51 @@ impl IoGroup {
         fs::write(self.path().join(file), line).with_context(|| format!("setting {file}"))
     }
 
+    /// Bounds the memory of its processes.
+    pub fn limit_memory(&self, bytes: u64) -> Result<()> {
+        let file = match self.version {
+            1 => "memory.limit_in_bytes",
+            _ => "memory.max",
+        };
+        self.set(file, &bytes.to_string())
+    }
+
+    /// Bounds the time its processes have on CPUs, in microseconds of each 100 ms.
+    pub fn limit_cpu(&self, microseconds: u32) -> Result<()> {
+        match self.version {
+            1 => self.set("cpu.cfs_quota_us", &microseconds.to_string()),
+            _ => self.set("cpu.max", &format!("{microseconds} 100000")),
+        }
+    }
+
+    /// Times that a process of it was killed for want of memory.
+    pub fn killed_for_memory(&self) -> Result<u64> {
+        let file = match self.version {
+            1 => "memory.oom_control",
+            _ => "memory.events",
+        };
+        let text = fs::read_to_string(self.path().join(file))?;
+        let mut lines = text.lines().filter_map(|line| line.split_once(' '));
+        let (_, count) = lines
+            .find(|(key, _)| *key == "oom_kill")
+            .with_context(|| format!("{file} does not tell"))?;
+        count.trim().parse().context("not a number")
+    }
+
+    /// Most memory that its processes had at once.
+    pub fn peak_memory(&self) -> Result<u64> {
+        let file = match self.version {
+            1 => "memory.max_usage_in_bytes",
+            _ => "memory.peak",
+        };
+        let text = fs::read_to_string(self.path().join(file))?;
+        text.trim().parse().context("not a number")
+    }
+
+    fn set(&self, file: &str, value: &str) -> Result<()> {
+        fs::write(self.path().join(file), value).with_context(|| format!("setting {file}"))
+    }
+
     /// Its folder.
     pub fn path(&self) -> &Path {
         &self.folders.own
@@ -124,13 +192,14 @@ impl Drop for IoGroup {
     }
 }
 
-fn controller() -> Option<(PathBuf, u8)> {
-    let v1 = Path::new(V1);
+fn root_of(controller: Controller) -> Option<(PathBuf, u8)> {
+    let (first, second) = controller.names();
+    let root = Path::new(ROOT);
+    let v1 = root.join(first);
     if v1.join(PROCS).exists() {
-        return Some((v1.to_path_buf(), 1));
+        return Some((v1, 1));
     }
-    let root = Path::new(V2);
     let controllers = fs::read_to_string(root.join("cgroup.subtree_control")).ok()?;
-    let has_io = controllers.split_whitespace().any(|name| name == "io");
-    has_io.then(|| (root.to_path_buf(), 2))
+    let has_it = controllers.split_whitespace().any(|name| name == second);
+    has_it.then(|| (root.to_path_buf(), 2))
 }

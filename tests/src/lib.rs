@@ -15,6 +15,7 @@ pub mod intervals;
 pub mod mix;
 pub mod scratch;
 pub mod slow_disk;
+pub mod soak;
 pub mod spawned;
 pub mod staged;
 pub mod watching;

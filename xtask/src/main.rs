@@ -6,11 +6,13 @@
 mod bench;
 mod build;
 mod demo;
+mod deny;
 mod dist;
 mod lab;
 mod mixes;
 mod process;
 mod setup;
+mod soak;
 mod test;
 mod tidy;
 mod toolchain;
@@ -59,6 +61,12 @@ enum Chore {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
+    /// Load this machine for an hour, and see that what the agent takes stays the same
+    Soak {
+        /// What the program is given, such as --duration 60m
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
     /// Boot other kernels in QEMU, and see on each what the agent can do there
     Vm {
         /// Which kernels; all without
@@ -77,6 +85,8 @@ enum Chore {
     },
     /// Check the rules that neither rustfmt nor clippy holds
     Tidy,
+    /// Check licences and origins of what it is built of, by deny.toml
+    Deny,
     /// Stage a real incident on a disk of its own, trace it, and leave stall.json
     Demo {
         /// Options of the staging, and after `--` of the agent
@@ -101,10 +111,12 @@ fn run(chore: Chore) -> Result<ExitCode> {
         Chore::Test => return Ok(test::run(&workspace)),
         Chore::Bench => bench::run(&workspace)?,
         Chore::Mixes { arguments } => mixes::run(&workspace, &arguments)?,
+        Chore::Soak { arguments } => soak::run(&workspace, &arguments)?,
         Chore::Vm { kernels, checks } => return vm::run(&workspace, &kernels, &checks),
         Chore::Machine => println!("{}", vm::reader::describe(&workspace)?),
         Chore::Dist { check } => dist::run(&workspace, check)?,
         Chore::Tidy => tidy::run(&workspace)?,
+        Chore::Deny => deny::run(&workspace)?,
         Chore::Demo { .. } => demo::run(&workspace, &typed_after_the_chore())?,
     }
     Ok(ExitCode::SUCCESS)

@@ -15,7 +15,7 @@ use anyhow::{Context as _, Result};
 
 use crate::toolchain::Toolchain;
 use crate::workspace::Workspace;
-use crate::{build, process, setup, tidy, vm};
+use crate::{build, deny, process, setup, tidy, vm};
 use kernels::Plan;
 use tally::Tally;
 
@@ -68,6 +68,7 @@ impl Run<'_> {
             None => self.skip("clippy, BPF", "the BPF compiler came without clippy"),
         }
         self.check("tidy", || tidy::run(workspace));
+        self.check("licences and origins", || deny::run(workspace));
     }
 
     fn suites(&mut self) {

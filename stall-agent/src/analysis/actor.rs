@@ -96,3 +96,68 @@ fn owners(owners: &[Owner], used: &Use) -> Vec<UseOwner> {
     rows.sort_by_key(|row| (std::cmp::Reverse(row.bytes), row.cgroup_id));
     rows
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::analysis::analyze;
+    use crate::analysis::test_capture::{Builder, Part, START, disk};
+    use crate::capture::{Interval, IntervalUse, Op};
+
+    /// Of actor, disk, operation, and device time.
+    type Row = (u32, u16, bool, u64);
+
+    fn capture(rows: &[Row]) -> Capture {
+        let op = |write: bool| if write { Op::Write } else { Op::Read };
+        let mut builder = Builder::of_disks(vec![disk("sda"), disk("sdb"), disk("sdc")]);
+        for &(actor, disk, write, device_ns) in rows {
+            builder = builder.flow(actor, disk, op(write), Part(0, 0, 0), Part(1, 0, device_ns));
+        }
+        let mut capture = builder.capture();
+        let used = |&(actor, disk, write, device_ns): &Row| IntervalUse {
+            actor,
+            disk,
+            op: op(write),
+            ops: 1,
+            bytes: 0,
+            queue_ns: 0,
+            device_ns,
+            service_ns: 0,
+        };
+        capture.intervals = vec![Interval {
+            start_ns: START,
+            end_ns: capture.window.end_ns,
+            uses: rows.iter().map(used).collect(),
+            ..Interval::default()
+        }];
+        capture
+    }
+
+    /// The shares of each disk, which are all there or none.
+    fn sums(shares: impl Iterator<Item = (String, Option<f64>)>) -> HashMap<String, Option<f64>> {
+        let mut sums = HashMap::new();
+        for (device, share) in shares {
+            let sum: &mut Option<f64> = sums.entry(device).or_insert(share.map(|_| 0.0));
+            *sum = sum.zip(share).map(|(sum, share)| sum + share);
+        }
+        sums
+    }
+
+    proptest! {
+        /// Of each disk, in the window and in an interval, unless nothing took any time on it.
+        #[test]
+        fn shares_sum_to_one(rows in prop::collection::vec((0u32..6, 0u16..3, any::<bool>(), 0u64..1 << 50), 1..40)) {
+            let report = analyze(&capture(&rows));
+            let uses = report.actors.iter().flat_map(|actor| &actor.uses);
+            let window = sums(uses.map(|used| (used.device.clone(), used.device_share)));
+            let uses = report.intervals.iter().flat_map(|interval| &interval.uses);
+            let interval = sums(uses.map(|used| (used.device.clone(), used.device_share)));
+            prop_assert_eq!(window.len(), interval.len());
+            for sum in window.into_values().chain(interval.into_values()).flatten() {
+                prop_assert!((sum - 1.0).abs() < 1e-9, "{}", sum);
+            }
+        }
+    }
+}

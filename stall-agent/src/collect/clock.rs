@@ -20,6 +20,21 @@ pub fn realtime_ns() -> i64 {
     read(ClockId::CLOCK_REALTIME)
 }
 
+/// Whether `CLOCK_MONOTONIC` and `CLOCK_BOOTTIME` are here what they are to the kernel: in a time namespace they may be ahead
+/// or behind, and `/proc` with them, while the programs' stamps are not.
+#[must_use]
+pub fn is_the_kernels() -> bool {
+    // Kernels without such namespaces have no such file.
+    let offsets = std::fs::read_to_string("/proc/self/timens_offsets");
+    offsets.map_or(true, |text| are_none(&text))
+}
+
+/// `monotonic  86400  0`, in seconds and nanoseconds.
+fn are_none(offsets: &str) -> bool {
+    let mut lines = offsets.lines();
+    lines.all(|line| line.split_whitespace().skip(1).all(|it| it == "0"))
+}
+
 /// These three clocks exist on every kernel this runs on (clock_gettime(2)), so there is no error
 /// to tell; 0 stands for one all the same.
 fn read(clock: ClockId) -> i64 {
@@ -28,4 +43,23 @@ fn read(clock: ClockId) -> i64 {
             .saturating_mul(1_000_000_000)
             .saturating_add(time.tv_nsec())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_offset_of_any_clock_is_one() {
+        assert!(are_none(
+            "monotonic           0         0\nboottime            0         0\n"
+        ));
+        assert!(!are_none(
+            "monotonic           0         0\nboottime        86400         0\n"
+        ));
+        assert!(!are_none(
+            "monotonic           0        -5\nboottime            0         0\n"
+        ));
+        assert!(are_none(""));
+    }
 }

@@ -136,8 +136,10 @@ impl Sums {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use proptest::prelude::*;
     use stall_common::histogram::bucket;
+
+    use super::*;
 
     fn shard(ops: u64, at: usize, count: u32) -> Shard {
         let mut histograms = [[0; BUCKETS]; LATENCIES];
@@ -176,5 +178,46 @@ mod tests {
         assert_eq!(series.recent_quantile_ns(0.99), Some(middle(slow)));
         let expected = [(wide(fast) as u8, 9), (wide(slow) as u8, 1)];
         assert_eq!(series.recent_counts(), expected);
+    }
+
+    fn add(shard: &mut Shard, ns: u64) {
+        shard.ops += 1;
+        shard.total_ns += ns;
+        shard.slowest_ns = shard.slowest_ns.max(ns);
+        let counts = &mut shard.histograms[Latency::Total as usize];
+        counts[bucket(ns) as usize] += 1;
+    }
+
+    fn counts(values: impl Iterator<Item = u64>) -> Histogram {
+        let mut one = shard(0, 0, 0);
+        values.for_each(|ns| add(&mut one, ns));
+        let mut series = Series::default();
+        series.update([one].into_iter());
+        series.histogram(Latency::Total)
+    }
+
+    proptest! {
+        /// Whichever CPU counts a latency, and however often it is looked at meanwhile: the sums are those of all of them, and
+        /// what came since the last look adds up to them.
+        #[test]
+        fn copies_and_looks_add_up(
+            looks in prop::collection::vec(prop::collection::vec((0usize..3, 1_000u64..1 << 40), 0..20), 1..6),
+        ) {
+            let mut shards: Vec<_> = (0..3).map(|_| shard(0, 0, 0)).collect();
+            let (mut series, mut grown) = (Series::default(), 0);
+            for look in &looks {
+                look.iter().for_each(|(cpu, ns)| add(&mut shards[*cpu], *ns));
+                let since = series.update(shards.iter().copied());
+                prop_assert_eq!(since.ops, look.len() as u64);
+                let recent: u32 = series.recent_counts().iter().map(|(_, count)| count).sum();
+                prop_assert_eq!(recent as usize, look.len());
+                grown += since.total_ns;
+            }
+            let all = || looks.iter().flatten().map(|(_, ns)| *ns);
+            prop_assert_eq!(series.histogram(Latency::Total), counts(all()));
+            prop_assert_eq!(series.sums.total_ns, all().sum::<u64>());
+            prop_assert_eq!(series.sums.total_ns, grown);
+            prop_assert_eq!(series.sums.slowest_ns, all().max().unwrap_or(0));
+        }
     }
 }

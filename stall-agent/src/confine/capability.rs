@@ -32,7 +32,7 @@ pub enum Until {
     Attached,
     /// The same where the kernel allows maps to be read without it, else at the end.
     AttachedOrEnd,
-    /// The same unless an output is in a directory that cannot be written without it.
+    /// The same; the process that writes a file keeps it to its end if it cannot write there without.
     Outputs,
     /// At the end of the process.
     End,
@@ -140,10 +140,7 @@ pub(super) fn held() -> Vec<Capability> {
 
 /// What the rest of a run needs, found out by doing without the rest. `works` is called with few capabilities, and
 /// with more if it fails.
-pub(super) fn needed_from_now_on(
-    outputs: &[&Path],
-    mut works: impl FnMut() -> bool,
-) -> CapabilitySet {
+pub(super) fn needed_from_now_on(mut works: impl FnMut() -> bool) -> CapabilitySet {
     let always = of(|it| it.until == Until::End);
     let Ok(_few) = Lowered::to(always) else {
         return CapabilitySet::all();
@@ -153,10 +150,17 @@ pub(super) fn needed_from_now_on(
     if !works() {
         needed |= CapabilitySet::BPF;
     }
-    for output in outputs {
-        needed |= needed_to_write(output);
-    }
     needed
+}
+
+/// What the process that writes a file needs, found out in the same way.
+pub(super) fn needed_to_write(file: Option<&Path>) -> CapabilitySet {
+    // For each later mapping.
+    let always = CapabilitySet::IPC_LOCK;
+    let Ok(_few) = Lowered::to(always) else {
+        return CapabilitySet::all();
+    };
+    file.map_or(always, |file| always | needed_for(file))
 }
 
 /// Gives up all but `kept` for good: also what a program executed by this thread would get.
@@ -186,7 +190,7 @@ fn of(is_wanted: impl Fn(&Use) -> bool) -> CapabilitySet {
 }
 
 /// Asked with the capabilities that are effective.
-fn needed_to_write(file: &Path) -> CapabilitySet {
+fn needed_for(file: &Path) -> CapabilitySet {
     let directory = crate::output::directory(file);
     let mut needed = CapabilitySet::empty();
     let access = Access::WRITE_OK | Access::EXEC_OK;
@@ -263,13 +267,13 @@ mod tests {
     fn what_is_asked_with_few_decides_what_is_needed() {
         let held = || capabilities(None).unwrap().effective;
         let mut asked = None;
-        let needed = needed_from_now_on(&[], || {
+        let needed = needed_from_now_on(|| {
             asked = Some(held());
             true
         });
         assert!(!asked.unwrap().contains(CapabilitySet::BPF));
         assert!(!needed.contains(CapabilitySet::BPF | CapabilitySet::SYS_ADMIN));
-        let needed = needed_from_now_on(&[], || false);
+        let needed = needed_from_now_on(|| false);
         assert!(needed.contains(CapabilitySet::BPF));
         assert!(!needed.contains(CapabilitySet::PERFMON));
     }

@@ -17,13 +17,13 @@ use capability::{Capability, Until};
 
 use crate::capture::{Confinement, Lacking};
 
-/// Gives up what the rest of the run does not need. `outputs` are the files that will be written; `works` tells
-/// whether the BPF maps and the iterator can be used, with the capabilities that are effective when it is called.
-pub fn confine(outputs: &[&Path], works: impl FnMut() -> bool) -> Confinement {
+/// Gives up what the rest of the run does not need. `works` tells whether the BPF maps and the iterator can be used, with
+/// the capabilities that are effective when it is called.
+pub fn confine(works: impl FnMut() -> bool) -> Confinement {
     let lacking = lacking();
     // First: with MCL_FUTURE the kernel asks for CAP_IPC_LOCK at each later mapping, which stays.
     let memory = memory::lock();
-    let kept = capability::drop_all_but(&capability::needed_from_now_on(outputs, works));
+    let kept = capability::drop_all_but(&capability::needed_from_now_on(works));
     let no_new_privileges = rustix::thread::set_no_new_privs(true).is_ok();
     // Last: it forbids what was just done.
     let filter = filter::install();
@@ -41,6 +41,15 @@ pub fn confine(outputs: &[&Path], works: impl FnMut() -> bool) -> Confinement {
         refused,
         lacking,
     }
+}
+
+/// Gives up what a process does not need that only writes a file it has the directory of, or stdout. What the kernel
+/// refuses it refuses the process that traces, too, and that tells it.
+pub(crate) fn confine_writer(file: Option<&Path>) {
+    let _memory = memory::lock();
+    let _kept = capability::drop_all_but(&capability::needed_to_write(file));
+    let _privileges = rustix::thread::set_no_new_privs(true);
+    let _filter = filter::install();
 }
 
 /// What this thread lacks of the capabilities that a trace can do without. That the outputs can be written is made

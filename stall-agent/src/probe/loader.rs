@@ -3,15 +3,18 @@
 //! All of it happens before `attach` returns; nothing is pinned, so the end of the process, however
 //! it comes, detaches everything.
 
+use std::collections::HashMap;
+
 use aya::programs::links::LinkError;
 use aya::programs::tp_btf::BtfTracePointLink;
-use aya::programs::{BtfTracePoint, Iter, Program, ProgramError};
+use aya::programs::{BtfTracePoint, Iter, ProgramError};
 use aya::{Btf, Ebpf, EbpfLoader};
 use stall_common::layout::Layout;
 use stall_common::params::Params;
 use thiserror::Error;
 
 use super::catalog::{Kind, Need};
+use super::offer::{self, Offered};
 use super::plan::{Step, Verdict};
 use super::sizes::Sizes;
 use crate::capture::{Hook, HookState};
@@ -108,10 +111,9 @@ pub fn load(
     log: KernelLog,
 ) -> Result<Loaded, LoadError> {
     let (mut ebpf, btf) = object(layout, params, sizes, log)?;
-    let mut hooks = Vec::with_capacity(steps.len());
-    for step in &steps {
-        hooks.push(load_program(&mut ebpf, step, &btf)?);
-    }
+    let mut loaded = offer::all(&mut ebpf, &steps, &btf);
+    let hooks = steps.iter().map(|step| hook(step, &mut loaded));
+    let hooks = hooks.collect::<Result<_, _>>()?;
     Ok(Loaded { ebpf, steps, hooks })
 }
 
@@ -143,18 +145,13 @@ fn object(
     Ok((ebpf, btf))
 }
 
-fn load_program(ebpf: &mut Ebpf, step: &Step, btf: &Btf) -> Result<Hook, LoadError> {
+fn hook(step: &Step, loaded: &mut HashMap<&str, Offered>) -> Result<Hook, LoadError> {
     let mut hook = step.hook();
-    if step.verdict != Verdict::Load {
-        return Ok(hook);
-    }
-    let loaded = match ebpf.program_mut(step.row.program) {
-        Some(Program::BtfTracePoint(program)) => program.load(step.row.hook, btf),
-        Some(Program::Iter(program)) => program.load(step.row.hook, btf),
-        _ => Err(ProgramError::NotLoaded),
-    };
-    if let Err(error) = loaded {
-        refused(step, &mut hook, &error)?;
+    if step.verdict == Verdict::Load {
+        let offered = loaded.remove(step.row.program);
+        if let Err(error) = offered.unwrap_or(Err(ProgramError::NotLoaded)) {
+            refused(step, &mut hook, &error)?;
+        }
     }
     Ok(hook)
 }

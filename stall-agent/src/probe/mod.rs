@@ -3,5 +3,6 @@
 pub mod catalog;
 pub mod coverage;
 pub mod loader;
+mod offer;
 pub mod plan;
 pub mod sizes;

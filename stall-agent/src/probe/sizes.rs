@@ -17,7 +17,12 @@ pub struct Sizes {
     pub sleeps: u32,
     /// Processes.
     pub actors: u32,
+    /// Elements of maps by name, in place of what they would get.
+    pub limits: Limits,
 }
+
+/// Elements of maps, by name.
+pub type Limits = &'static [(&'static str, u32)];
 
 /// CPUs that share a copy from 17 on: a copy for each of 128 would take 270 MiB.
 const MAX_SHARDS: u32 = 16;
@@ -39,19 +44,20 @@ impl Sizes {
             ring_bytes: ring_bytes(page_bytes),
             sleeps: 16384,
             actors: 4096,
+            limits: &[],
         }
     }
 
-    /// Elements of the maps whose size is decided here.
-    #[must_use]
-    pub fn maps(&self) -> [(&'static str, u32); 5] {
-        [
+    /// Elements of the maps whose size is decided here; of several for one map the last counts.
+    pub fn maps(&self) -> impl Iterator<Item = (&'static str, u32)> {
+        let own = [
             ("REQUESTS", self.requests),
             ("SERIES", self.series * self.shards),
             ("RECORDS", self.ring_bytes),
             ("SLEEPS", self.sleeps),
             ("ACTORS", self.actors),
-        ]
+        ];
+        own.into_iter().chain(self.limits.iter().copied())
     }
 }
 

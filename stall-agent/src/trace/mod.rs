@@ -10,6 +10,7 @@ mod guard;
 mod inventory;
 mod session;
 mod start;
+mod undisturbed;
 
 use std::time::{Duration, Instant};
 
@@ -22,6 +23,7 @@ use crate::capture::Capture;
 use crate::config;
 use crate::failure::Failure;
 use crate::kernel::support::{self, Facts};
+use crate::probe::sizes::Limits;
 use guard::Guard;
 pub use guard::Part;
 use session::Session;
@@ -33,6 +35,8 @@ pub struct Embedding<'a> {
     pub confine: bool,
     /// Called when a part of the run begins; a panic in it is one of that part.
     pub before: &'a mut dyn FnMut(Part),
+    /// Elements of maps that are to have others than they would: none, unless it is to be seen what a full map does.
+    pub limits: Limits,
 }
 
 /// Runs a trace. `started` is when the process began.
@@ -59,7 +63,11 @@ pub fn run_with(
     started: Instant,
     within: Embedding<'_>,
 ) -> Result<Capture, Failure> {
-    let Embedding { confine, before } = within;
+    let Embedding {
+        confine,
+        before,
+        limits,
+    } = within;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -67,7 +75,7 @@ pub fn run_with(
     let _context = runtime.enter();
     // Before anything is attached: from here on a signal ends the window, not the process.
     let mut signals = Signals::new()?;
-    let (mut session, mut sources) = start::start(config, facts, started, confine)?;
+    let (mut session, mut sources) = start::start(config, facts, started, confine, limits)?;
     let mut guard = Guard::new(before);
     let watched = guard.nested(Part::Waiting, |guard| {
         runtime.block_on(watch(

@@ -16,6 +16,7 @@ use tokio::io::unix::AsyncFd;
 use super::disks::HostDisks;
 use super::other;
 use super::session::Session;
+use super::undisturbed::Undisturbed;
 use crate::capture::{Confinement, Gap, Host};
 use crate::collect::maps::{self, Maps};
 use crate::collect::names::Names;
@@ -29,7 +30,7 @@ use crate::overhead;
 use crate::probe::coverage;
 use crate::probe::loader::{self, Attached, Loaded};
 use crate::probe::plan::{self, Step};
-use crate::probe::sizes::Sizes;
+use crate::probe::sizes::{Limits, Sizes};
 use crate::progress::{Verbosity, say};
 
 /// Sleeps from this length on have their stack taken: below, taking it would cost a good part of
@@ -70,14 +71,23 @@ pub(super) fn start(
     facts: &Facts,
     started: Instant,
     confine: bool,
+    limits: Limits,
 ) -> Result<(Session, Sources), Failure> {
+    if !clock::is_the_kernels() {
+        let text = "this process is in a time namespace, whose clocks are not those of the kernel's stamps: run it outside of it";
+        return Err(Failure::Other(text.to_owned()));
+    }
     let steps = plan::plan(facts);
     if let Some((hook, why)) = plan::lacking(&steps) {
         return Err(Failure::HookMissing {
             hook: format!("{hook} ({why})"),
         });
     }
-    let sizes = sizes(&config.host_root);
+    let sizes = Sizes {
+        limits,
+        ..sizes(&config.host_root)
+    };
+    let undisturbed = Undisturbed::begin();
     let mut loaded = load(config, facts, steps, &sizes)?;
     let (maps, sources) = take(&mut loaded, config)?;
     let timed = overhead::measure();
@@ -86,10 +96,12 @@ pub(super) fn start(
     let disks = block_device::disks(&config.host_root);
     let mut attached = loaded.attach()?;
     let host_disks = HostDisks::count(&config.host_root, &disks);
+    // Before there is any other thread, which would keep signals away for ever.
+    drop(undisturbed);
     let start_ns = clock::monotonic_ns();
     let attach_ns = started.elapsed().as_nanos() as u64;
     // Before there is any other thread: what is given up is given up by this one and those it starts.
-    let confinement = confine.then(|| give_up(config, &mut attached, &maps));
+    let confinement = confine.then(|| give_up(&mut attached, &maps));
     let names = Names::start(config.host_root.clone()).map_err(|e| other("no thread", &e))?;
     let parts = Parts {
         attached,
@@ -128,10 +140,8 @@ pub(super) struct Parts {
 }
 
 /// What the rest of the run does not need.
-fn give_up(config: &config::Trace, attached: &mut Attached, maps: &Maps) -> Confinement {
-    let outputs = [config.report.output.file(), config.capture.as_deref()];
-    let outputs: Vec<_> = outputs.into_iter().flatten().collect();
-    confine::confine(&outputs, || {
+fn give_up(attached: &mut Attached, maps: &Maps) -> Confinement {
+    confine::confine(|| {
         maps.records_sent.get(&0, 0).is_ok() && loader::task_iterator(&mut attached.ebpf).is_ok()
     })
 }

@@ -106,7 +106,7 @@ const REFUSED: [(&str, i64, Arguments6); 12] = [
 /// In the process that confines itself: the exit code is 0 or the error.
 fn confined(act: &str) -> ExitCode {
     let folder = tempfile::tempdir().expect("a folder for files");
-    let told = confine::confine(&[], || true);
+    let told = confine::confine(|| true);
     if !told.system_call_filter {
         eprintln!("{:?}", told.refused);
         return ExitCode::from(255);

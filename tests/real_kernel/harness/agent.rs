@@ -2,13 +2,15 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
+use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::signal::Signal;
-use nix::unistd::Pid;
+use nix::unistd::{Pid, getpgid};
 use stall_agent::capture::Capture;
 use stall_tests::scratch::Scratch;
 use stall_tests::spawned::Spawned;
@@ -53,6 +55,8 @@ pub(crate) struct Agent {
     launcher: Vec<OsString>,
     /// As whom that starts it, if not as root.
     user: Option<u32>,
+    /// Its monotonic clock is ahead of the kernel's.
+    ahead: bool,
 }
 
 impl Agent {
@@ -106,11 +110,17 @@ impl Agent {
         }
     }
 
+    /// In a time namespace in which its clock is a day ahead.
+    pub(crate) fn ahead(self) -> Self {
+        Self {
+            ahead: true,
+            ..self
+        }
+    }
+
     /// Starts it; comes back when all hooks are attached.
     pub(crate) fn start(&self) -> Result<Tracing> {
-        let tracing = self.spawn()?;
-        tracing.wait_until_watching()?;
-        Ok(tracing)
+        self.spawn()?.started()
     }
 
     /// What becomes the agent, without its arguments.
@@ -131,15 +141,29 @@ impl Agent {
     /// Starts it, and does not wait for anything.
     pub(crate) fn spawn(&self) -> Result<Tracing> {
         let folder = Scratch::new()?;
-        let file = |name: &str| File::create(folder.path().join(name));
+        let stdout = File::create(folder.path().join(STDOUT))?;
+        self.spawn_in(folder, stdout.into())
+    }
+
+    /// The same with another stdout, which nobody reads.
+    pub(crate) fn spawn_to(&self, stdout: Stdio) -> Result<Tracing> {
+        self.spawn_in(Scratch::new()?, stdout)
+    }
+
+    fn spawn_in(&self, folder: Scratch, stdout: Stdio) -> Result<Tracing> {
+        let stderr = File::create(folder.path().join(STDERR))?;
         let mut command = self.command()?;
         command
             .args(["trace", "--capture"])
             .arg(folder.path().join(CAPTURE))
             .args(&self.arguments)
             .stdin(Stdio::null())
-            .stdout(file(STDOUT)?)
-            .stderr(file(STDERR)?);
+            .stdout(stdout)
+            .stderr(stderr);
+        if self.ahead {
+            // SAFETY: between fork and exec only system calls are made.
+            unsafe { command.pre_exec(enter_ahead) };
+        }
         // Whoever it runs as writes there.
         let user = std::os::unix::fs::chown(folder.path(), self.user, self.user);
         user.context("giving it the folder")?;
@@ -149,6 +173,15 @@ impl Agent {
             writes_report: self.kept_back.is_empty(),
         })
     }
+}
+
+/// Makes a time namespace and enters it, so that what is executed is in it.
+fn enter_ahead() -> std::io::Result<()> {
+    unshare(CloneFlags::from_bits_retain(libc::CLONE_NEWTIME))?;
+    fs::write("/proc/self/timens_offsets", "monotonic 86400 0")?;
+    let namespace = File::open("/proc/self/ns/time_for_children")?;
+    setns(namespace, CloneFlags::from_bits_retain(libc::CLONE_NEWTIME))?;
+    Ok(())
 }
 
 const CAPTURE: &str = "capture";
@@ -167,6 +200,22 @@ pub(crate) struct Tracing {
 impl Tracing {
     pub(crate) fn pid(&self) -> Pid {
         self.process.pid()
+    }
+
+    /// The processes that write its documents: nobody's children, but of its process group.
+    pub(crate) fn writers(&self) -> Vec<Pid> {
+        let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+        let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        let of_group = |pid: &i32| getpgid(Some(Pid::from_raw(*pid))) == Ok(self.pid());
+        pids.filter(|pid| *pid != self.pid().as_raw() && of_group(pid))
+            .map(Pid::from_raw)
+            .collect()
+    }
+
+    /// Waits until it watches.
+    pub(crate) fn started(self) -> Result<Self> {
+        self.wait_until_watching()?;
+        Ok(self)
     }
 
     /// Sends it a signal.

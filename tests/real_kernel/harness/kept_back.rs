@@ -20,6 +20,9 @@ use stall_common::layout::ABSENT;
 /// The first argument of the program when it is started again; the second is what is kept back.
 const MARK: &str = "--keep-back";
 
+/// Beyond the end of every structure.
+const NOWHERE: u32 = 1 << 20;
+
 /// Everything optional, by what `coverage_gaps` calls it.
 pub(crate) const OPTIONAL: [&str; 10] = [
     "block_rq_merge",
@@ -76,6 +79,7 @@ fn traced(typed: cli::Trace, things: &str) -> Result<(), Failure> {
     let within = Embedding {
         confine: false,
         before: &mut |_| {},
+        limits: &[],
     };
     let capture = trace::run_with(&config, &facts, Instant::now(), within)?;
     let path = config.capture.clone().unwrap_or_else(PathBuf::new);
@@ -101,6 +105,9 @@ fn keep_back(facts: &mut Facts, thing: &str) {
         "last_run" => layout.task_last_arrival = ABSENT,
         "command_line" => layout.task_mm = ABSENT,
         "lock_holder" => layout.task_blocker = ABSENT,
+        // Said to be where nothing is: the kernel refuses the programs that read it.
+        "true_last_run" => layout.task_last_arrival = NOWHERE,
+        "true_request_start" => layout.request_start_time_ns = NOWHERE,
         hook => {
             facts.tracepoints.remove(hook);
         }

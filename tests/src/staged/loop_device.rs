@@ -47,6 +47,8 @@ struct LoopConfig {
 }
 
 nix::ioctl_none_bad!(loop_ctl_get_free, 0x4C82);
+nix::ioctl_write_int_bad!(loop_ctl_add, 0x4C80);
+nix::ioctl_write_int_bad!(loop_ctl_remove, 0x4C81);
 nix::ioctl_none_bad!(loop_clr_fd, 0x4C01);
 nix::ioctl_write_ptr_bad!(loop_configure, 0x4C0A, LoopConfig);
 
@@ -73,6 +75,29 @@ impl LoopDevice {
             }
         }
         bail!("no loop device stayed free long enough to be attached")
+    }
+
+    /// Makes the device of a number that there is none of yet, and attaches it.
+    pub fn make(number: i32, backing: &Path, block_size: u32) -> Result<Self> {
+        let control = open(Path::new("/dev/loop-control"))?;
+        // SAFETY: the argument is a number; the descriptor is open.
+        unsafe { loop_ctl_add(control.as_raw_fd(), number) }
+            .with_context(|| format!("making loop{number}"))?;
+        let device = Self::try_attach(number, &open(backing)?, block_size)?;
+        device
+            .with_context(|| format!("loop{number} is in use"))?
+            .checked(backing)
+    }
+
+    /// Detaches and does away with the device itself, which there is none of then.
+    pub fn unmake(mut self) -> Result<()> {
+        self.detach()?;
+        let number = self.name.trim_start_matches("loop").parse()?;
+        let control = open(Path::new("/dev/loop-control"))?;
+        // SAFETY: as in `make`.
+        unsafe { loop_ctl_remove(control.as_raw_fd(), number) }
+            .with_context(|| format!("doing away with {}", self.name))?;
+        Ok(())
     }
 
     /// Attaches this number; `None` when somebody else was faster.

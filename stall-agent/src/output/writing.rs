@@ -1,0 +1,161 @@
+//! What the process that writes a document does: waits for it, writes it, says how it went, ends.
+//!
+//! It holds its end of a socket and the place, and nothing else of the process it was made from: no program, map or hook of
+//! the kernel's, and no pipe that somebody waits for the end of. When the other end goes before the document was whole,
+//! nothing comes of it.
+
+use std::fs::File;
+use std::io::{self, ErrorKind, Read as _, Write};
+use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd, RawFd};
+use std::os::unix::net::UnixStream;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+
+use nix::sys::signal::SigSet;
+
+use super::PROBE;
+use super::piece::{self, PIECE};
+use super::place::Place;
+use crate::confine;
+
+/// What is written to.
+#[derive(Debug)]
+pub(super) enum Target {
+    File(PathBuf),
+    /// What it is in the process that this one is made from.
+    Stdout,
+}
+
+/// The whole life of the process.
+pub(super) fn serve(socket: &UnixStream, target: &Target) {
+    // Signals are for the process that traces; the end of that is the end of this one.
+    let _ = SigSet::all().thread_block();
+    let _ = rustix::thread::set_name(c"stall-writer");
+    // What it panics of is told by the silence of its end.
+    let _ = catch_unwind(AssertUnwindSafe(|| match target {
+        Target::File(path) => file(socket, path),
+        Target::Stdout => stdout(socket),
+    }));
+}
+
+/// Makes descriptors ones of nothing.
+pub(super) fn nothing_in_place_of(descriptors: &[RawFd]) -> io::Result<()> {
+    let nothing = File::options().read(true).write(true).open("/dev/null")?;
+    for descriptor in descriptors {
+        // SAFETY: both are numbers of descriptors; these, of stdin, stdout and stderr, are owned by nobody.
+        if unsafe { libc::dup2(nothing.as_raw_fd(), *descriptor) } < 0 {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    Ok(())
+}
+
+fn file(socket: &UnixStream, path: &Path) {
+    let place = alone(&[socket.as_raw_fd()]).and_then(|()| {
+        let place = Place::find(path)?;
+        place.try_out(|file| file.write_all(&PROBE))?;
+        Ok(place)
+    });
+    confine::confine_writer(Some(path));
+    if let Some(place) = ready(socket, place) {
+        take(socket, |fill| {
+            place.write(|file| {
+                fill(file)?;
+                file.sync_all()?;
+                is_awaited(socket)
+            })
+        });
+    }
+}
+
+fn stdout(socket: &UnixStream) {
+    let stdout = copy_of_stdout()
+        .and_then(|stdout| alone(&[socket.as_raw_fd(), stdout.as_raw_fd()]).map(|()| stdout));
+    confine::confine_writer(None);
+    if let Some(mut stdout) = ready(socket, stdout) {
+        // Closed before the answer, which is to come after everything that may hang.
+        take(socket, move |fill| fill(&mut stdout));
+    }
+}
+
+fn ready<T>(mut socket: &UnixStream, found: io::Result<T>) -> Option<T> {
+    let (found, said) = match found {
+        Ok(found) => (Some(found), Ok(())),
+        Err(error) => (None, Err(error)),
+    };
+    piece::answer(&mut socket, &said).ok().and(found)
+}
+
+/// Fills a file.
+type Fill<'a> = &'a mut dyn FnMut(&mut File) -> io::Result<()>;
+
+/// Waits for the document, has it written, and says how that went.
+fn take(mut socket: &UnixStream, write: impl FnOnce(Fill<'_>) -> io::Result<()>) {
+    let mut buffer = vec![0; PIECE];
+    // Nothing is made before it is known that something comes.
+    let Ok(first) = piece::receive(&mut socket, &mut buffer).map(<[u8]>::to_vec) else {
+        return;
+    };
+    let mut rest = !first.is_empty();
+    let mut fill = |file: &mut File| {
+        file.write_all(&first)?;
+        while rest {
+            let piece = piece::receive(&mut socket, &mut buffer)?;
+            rest = !piece.is_empty();
+            file.write_all(piece)?;
+        }
+        Ok(())
+    };
+    let written = write(&mut fill);
+    // Taken to its end in any case, since the other end listens after that only.
+    while rest && piece::receive(&mut socket, &mut buffer).is_ok_and(|piece| !piece.is_empty()) {}
+    // Whoever is gone does not want to know.
+    let _ = piece::answer(&mut socket, &written);
+}
+
+/// An error when the other end has given up: then the document is kept elsewhere, and is not to appear here as well.
+fn is_awaited(mut socket: &UnixStream) -> io::Result<()> {
+    socket.set_nonblocking(true)?;
+    let heard = socket.read(&mut [0]);
+    socket.set_nonblocking(false)?;
+    match heard {
+        Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(()),
+        _ => Err(ErrorKind::BrokenPipe.into()),
+    }
+}
+
+fn copy_of_stdout() -> io::Result<File> {
+    // SAFETY: the call takes no pointer.
+    let copy = unsafe { libc::fcntl(libc::STDOUT_FILENO, libc::F_DUPFD_CLOEXEC, 3) };
+    if copy < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the kernel just gave this descriptor to nobody else.
+    Ok(unsafe { OwnedFd::from_raw_fd(copy) }.into())
+}
+
+/// Lets go of all descriptors but these.
+fn alone(kept: &[RawFd]) -> io::Result<()> {
+    nothing_in_place_of(&[0, 1, 2])?;
+    let mut kept = kept.to_vec();
+    kept.sort_unstable();
+    let mut next = 3;
+    for descriptor in kept {
+        close(next, descriptor - 1)?;
+        next = descriptor + 1;
+    }
+    close(next, RawFd::MAX)
+}
+
+fn close(first: RawFd, last: RawFd) -> io::Result<()> {
+    if first > last {
+        return Ok(());
+    }
+    // SAFETY: they belong to objects of the process that this one was made from, none of which is used or dropped here. The
+    // call takes no pointer.
+    let done = unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
+    if done < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}

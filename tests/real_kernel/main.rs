@@ -16,6 +16,7 @@ mod full;
 mod harness;
 mod incident;
 mod leftovers;
+mod live;
 mod lock;
 mod machine;
 mod mix;
@@ -61,6 +62,7 @@ const TOPICS: &[(&str, &[Test])] = &[
     ("leftovers", leftovers::TESTS),
     ("privilege", privilege::TESTS),
     ("survive", survive::TESTS),
+    ("live", live::TESTS),
     ("incident", incident::TESTS),
 ];
 

@@ -91,6 +91,10 @@ pub struct Trace {
     /// Save all that was observed to this file, too, for `analyze`
     #[arg(long, value_name = "FILE")]
     pub capture: Option<PathBuf>,
+    /// Show on the terminal what there is so far: disks, discards, blocked tasks, the verdict as it
+    /// stands; q ends the trace and writes the report
+    #[arg(long)]
+    pub live: bool,
     #[command(flatten)]
     pub host: Host,
 }
@@ -192,6 +196,8 @@ pub(crate) const EXAMPLES: &str = "\
 Examples:
   A minute of everything, the report in a file:
       stall-agent trace --duration 60s --output /run/stall.json
+  Watch while it traces; q ends it:
+      stall-agent trace --live --duration 60s --output /run/stall.json
   Only the disk under a directory, until Ctrl-C:
       stall-agent trace --device /var/lib/harvester/defaultdisk > /run/stall.json
   For a script: is anything stalled, and by whom?

@@ -36,6 +36,8 @@ pub struct Trace {
     pub disks: Vec<WholeDisk>,
     pub host_root: HostRoot,
     pub verbosity: Verbosity,
+    /// On a terminal, with what there is so far.
+    pub live: bool,
     pub report: Report,
     /// Where the capture is saved, too.
     pub capture: Option<PathBuf>,
@@ -76,6 +78,7 @@ impl Trace {
             disks: Vec::new(),
             host_root: host_root(&typed.host)?,
             verbosity,
+            live: typed.live,
             report,
             capture: typed.capture,
         })

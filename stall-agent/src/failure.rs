@@ -63,6 +63,10 @@ pub enum Failure {
         "judging what was observed failed for a fault of this program; as for the capture, {0}: report the fault, and analyze it with another version"
     )]
     Unjudged(String),
+    #[error(
+        "--live has no terminal to draw on ({0}): leave it out, or run it in a terminal, with ssh -t for example"
+    )]
+    NoTerminal(String),
     /// Something panicked that nothing is left of.
     #[error(
         "it failed for a fault of its own, which is said above: report it, and try with other options"
@@ -88,6 +92,7 @@ impl Failure {
             Self::Capture { .. } => code::BAD_CAPTURE,
             Self::OutputLost { .. } => code::OUTPUT_LOST,
             Self::LoadRefused { .. } => code::LOAD_REFUSED,
+            Self::NoTerminal(_) => code::NO_TERMINAL,
         }
     }
 }
@@ -174,6 +179,7 @@ pub mod code {
     pub const OUTPUT_LOST: u8 = 20;
     pub const LOAD_REFUSED: u8 = 21;
     pub const UNJUDGED: u8 = 22;
+    pub const NO_TERMINAL: u8 = 23;
 }
 
 /// All codes, each with what it means.
@@ -224,6 +230,10 @@ pub const EXIT_CODES: &[(u8, &str)] = &[
     (
         code::UNJUDGED,
         "the program failed at judging; what was observed is kept, and it says where",
+    ),
+    (
+        code::NO_TERMINAL,
+        "--live, and no terminal to draw on; found before the trace",
     ),
 ];
 

@@ -18,6 +18,7 @@ pub mod explain;
 pub mod failure;
 pub mod host;
 pub mod kernel;
+pub mod live;
 pub mod manual;
 pub mod output;
 pub mod overhead;

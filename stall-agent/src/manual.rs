@@ -33,7 +33,10 @@ const ENVIRONMENT: [(&str, &str); 2] = [
         "NO_COLOR",
         "when it is not empty, text has no colour; it has none either where the output is no terminal",
     ),
-    ("TERM", "with dumb, or without it, text has no colour"),
+    (
+        "TERM",
+        "with dumb, or without it, text has no colour, and there is no --live",
+    ),
 ];
 const SEE_ALSO: &str = "fstrim(8), systemd.timer(5), smartctl(8), nvme(1), iostat(1), blktrace(8)";
 

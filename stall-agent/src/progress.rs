@@ -4,6 +4,7 @@
 //! steering the terminal; everything written to stderr goes through it or through [`say`].
 
 use std::io::{self, IsTerminal as _, Write as _};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::report::duration;
@@ -98,14 +99,54 @@ impl std::fmt::Display for Line {
     }
 }
 
-/// Writes lines to stderr, control characters escaped. A closed stderr is not an error.
+/// Writes lines to stderr, control characters escaped; later while they are held back. A closed stderr is not an error.
 pub fn say(text: &str) {
     let mut safe = String::with_capacity(text.len() + 1);
     for line in text.lines() {
         safe.push_str(&sanitize(line));
         safe.push('\n');
     }
-    let _ = io::stderr().write_all(safe.as_bytes());
+    if !is_held_back(&safe) {
+        write(&safe);
+    }
+}
+
+/// Bytes of lines that are held back.
+const HELD_MOST: usize = 64 << 10;
+/// Lines that wait until the terminal shows lines again; `None` while it does.
+static HELD: Mutex<Option<String>> = Mutex::new(None);
+
+/// Holds back what is said on the terminal, which shows something else from now on.
+pub fn hold() {
+    if io::stderr().is_terminal() {
+        held().get_or_insert_default();
+    }
+}
+
+/// Says what was held back.
+pub fn release() {
+    let lines = held().take();
+    write(&lines.unwrap_or_default());
+}
+
+fn is_held_back(lines: &str) -> bool {
+    let mut held = held();
+    let Some(held) = held.as_mut() else {
+        return false;
+    };
+    // There may be no end to them: the first say what it began with.
+    if held.len() + lines.len() <= HELD_MOST {
+        held.push_str(lines);
+    }
+    true
+}
+
+fn held() -> MutexGuard<'static, Option<String>> {
+    HELD.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn write(lines: &str) {
+    let _ = io::stderr().write_all(lines.as_bytes());
 }
 
 fn cut(text: &str, width: usize) -> String {
@@ -133,7 +174,7 @@ fn nanoseconds(time: Duration) -> u64 {
 }
 
 /// `1:05`
-fn clock(time: Duration) -> String {
+pub(crate) fn clock(time: Duration) -> String {
     let seconds = time.as_secs();
     let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
     match hours {

@@ -201,3 +201,20 @@ fn a_report_without_reasons_is_read() {
     let report: Report = serde_json::from_value(report).expect("it is read");
     assert!(sheet(&report, Paint::Plain).contains("to confirm: "));
 }
+
+/// What comes first is no alternative to anything, and no sentence has two ends.
+#[test]
+fn advice_reads_as_sentences() {
+    for name in all() {
+        let advice = advice(&name);
+        for when in [AdviceWhen::Now, AdviceWhen::ToConfirm, AdviceWhen::ForGood] {
+            let mut all = advice.iter();
+            let first = all.find(|one| one.when == when);
+            let is_alone = first.is_none_or(|one| !one.text.starts_with("or "));
+            assert!(is_alone, "{name}: {first:?}");
+        }
+        for one in &advice {
+            assert!(!one.text.contains("?;"), "{name}: {}", one.text);
+        }
+    }
+}

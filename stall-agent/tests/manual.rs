@@ -1,7 +1,25 @@
 //! The manual page as groff renders it, and `explain` as it is typed.
+//!
+//! What needs groff is skipped, with the reason, where it is missing.
 
 use std::io::Write as _;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, ExitCode, Output, Stdio};
+
+use libtest_mimic::{Arguments, Completion, Failed, Trial};
+
+fn main() -> ExitCode {
+    let trials = vec![
+        Trial::ignorable_test(
+            "the_page_is_rendered_without_a_warning",
+            the_page_is_rendered_without_a_warning,
+        ),
+        Trial::test("explain_is_a_command_and_an_option", || {
+            explain_is_a_command_and_an_option();
+            Ok(())
+        }),
+    ];
+    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+}
 
 fn agent(arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_stall-agent"));
@@ -23,13 +41,13 @@ fn rendered(page: &[u8]) -> Option<Output> {
     Some(groff.wait_with_output().expect("it ends"))
 }
 
-#[test]
-fn the_page_is_rendered_without_a_warning() {
+fn the_page_is_rendered_without_a_warning() -> Result<Completion, Failed> {
     let page = agent(&["man"]);
     assert!(page.status.success() && page.stderr.is_empty());
     let Some(made) = rendered(&page.stdout) else {
-        println!("ignored: groff is not here (package groff-base)");
-        return;
+        return Ok(Completion::ignored_with(
+            "groff is not installed (package groff-base)",
+        ));
     };
     let warnings = String::from_utf8_lossy(&made.stderr);
     assert!(made.status.success() && warnings.is_empty(), "{warnings}");
@@ -42,9 +60,9 @@ fn the_page_is_rendered_without_a_warning() {
         !wrong.stderr.is_empty(),
         "groff warns of what it does not know"
     );
+    Ok(Completion::Completed)
 }
 
-#[test]
 fn explain_is_a_command_and_an_option() {
     let command = agent(&["explain", "wait", "ratio"]);
     let option = agent(&["--explain", "wait ratio"]);

@@ -17,6 +17,7 @@ mod full;
 mod harness;
 mod incident;
 mod leftovers;
+mod live;
 mod lock;
 mod machine;
 mod mix;
@@ -70,6 +71,7 @@ const TOPICS: &[(&str, &[Test])] = &[
     ("fault::resources", fault::resources::TESTS),
     ("fault::signals", fault::signals::TESTS),
     ("fault::soak", fault::soak::TESTS),
+    ("live", live::TESTS),
     ("incident", incident::TESTS),
 ];
 

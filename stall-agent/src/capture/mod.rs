@@ -129,7 +129,7 @@ pub struct Window {
     pub start_unix_ns: i64,
     /// `CLOCK_BOOTTIME - CLOCK_MONOTONIC` at the start: time spent suspended.
     pub suspended_ns: u64,
-    /// Ended by a signal before the duration was over.
+    /// Ended by a signal, or by leaving the view, before the duration was over.
     pub interrupted: bool,
 }
 

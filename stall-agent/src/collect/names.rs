@@ -105,6 +105,17 @@ impl Names {
         }
     }
 
+    /// What is known by now; what has been asked for is still awaited.
+    #[must_use]
+    pub fn so_far(&self) -> Known {
+        Known {
+            actors: self.actors.clone(),
+            tasks: self.tasks.clone(),
+            lost: 0,
+            gaps: rows(&self.gaps, 0, 0),
+        }
+    }
+
     /// Waits a little for what has been asked.
     #[must_use]
     pub fn finish(self) -> Known {

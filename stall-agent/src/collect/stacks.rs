@@ -10,7 +10,7 @@ use crate::host::HostRoot;
 use crate::kernel::symbols::Symbols;
 
 /// Stacks referred to so far. Their ids are those of the `STACKS` map, or of frames given here.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Stacks {
     indices: HashMap<u64, usize>,
     /// By index; `None` while it is still in the map only.
@@ -47,8 +47,20 @@ impl Stacks {
             return (stacks.into_iter().map(|_| Stack::default()).collect(), true);
         }
         let symbols = Symbols::of_kernel(root, &addresses);
-        let named = stacks.iter().map(|stack| name(stack, &symbols)).collect();
-        (named, symbols.readable)
+        (named(&stacks, &symbols), symbols.readable)
+    }
+
+    /// Addresses of all stacks by index, as they are now. What was read of the map before is in `read`: it does not change.
+    #[must_use]
+    pub fn addresses(&self, maps: &Maps, read: &mut HashMap<u64, Vec<u64>>) -> Vec<Vec<u64>> {
+        let stacks = self.frames.iter().map(|(id, frames)| match frames {
+            Some(frames) => frames.clone(),
+            None => read
+                .entry(*id)
+                .or_insert_with(|| from_map(maps, *id))
+                .clone(),
+        });
+        stacks.collect()
     }
 
     fn enter(&mut self, id: u64, frames: Option<Vec<u64>>) -> usize {
@@ -68,6 +80,12 @@ fn from_map(maps: &Maps, id: u64) -> Vec<u64> {
         .into_iter()
         .take_while(|address| *address != 0)
         .collect()
+}
+
+/// Stacks given as addresses, with symbols.
+#[must_use]
+pub fn named(stacks: &[Vec<u64>], symbols: &Symbols) -> Vec<Stack> {
+    stacks.iter().map(|stack| name(stack, symbols)).collect()
 }
 
 fn name(stack: &[u64], symbols: &Symbols) -> Stack {

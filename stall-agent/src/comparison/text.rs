@@ -1,13 +1,13 @@
 //! A comparison for people, in lines of at most 80 columns. Foreign names are escaped.
 
 use super::judge::disk_of;
-use super::model::{Change, Comparison, OutcomeKind, Quantile, Run, Suspect, Waiting};
+use super::model::{Change, Comparison, DiskChange, OutcomeKind, Quantile, Run, Suspect, Waiting};
 use super::words::{small, time, used};
 use crate::report::{duration, escape, share, thousands, wrap};
 
 const WIDTH: usize = 80;
 const LABEL: usize = 10;
-/// Parties that are shown: those that waited longest.
+/// Other disks, machines and parties that are shown: of each kind those that waited longest.
 const SHOWN: usize = 5;
 
 /// The comparison as text.
@@ -34,21 +34,69 @@ pub fn text(found: &Comparison) -> String {
             }
         }
     }
-    for (row, vm) in found.vms.iter().enumerate() {
-        let line = format!("{}: {}", vm.label, brief(&vm.waiting, &vm.blocked_ns_per_s));
-        page.section(if row == 0 { "VMS" } else { "" }, &line, 2);
-    }
-    let waited =
-        |change: &&super::model::PartyChange| !change.suspect && change.waiting.slow.before.ops > 0;
-    for (row, party) in found.parties.iter().filter(waited).take(SHOWN).enumerate() {
-        let line = format!(
-            "{}: {}",
-            party.label,
-            brief(&party.waiting, &party.blocked_ns_per_s)
-        );
-        page.section(if row == 0 { "WAITED" } else { "" }, &line, 2);
-    }
+    page.most("DISKS", &other_disks(found));
+    page.most("VMS", &vms(found));
+    page.most("WAITED", &waited(found));
     page.0.join("\n") + "\n"
+}
+
+/// Those beside the suspect's on which the wait changed, the largest change first.
+fn other_disks(found: &Comparison) -> Vec<String> {
+    let suspects = found.suspect.as_ref();
+    let suspects = suspects.and_then(|suspect| disk_of(suspect, found));
+    let is_other = |disk: &&DiskChange| suspects.is_none_or(|one| !std::ptr::eq(one, *disk));
+    let mut disks: Vec<&DiskChange> = found.disks.iter().filter(is_other).collect();
+    disks.retain(|disk| has_changed(&disk.others));
+    disks.sort_by(|one, other| size(&other.others).total_cmp(&size(&one.others)));
+    let line = |disk: &&DiskChange| {
+        let names = [&disk.before_device, &disk.after_device];
+        let [before, after] = names.map(|name| name.as_deref().unwrap_or("-"));
+        let name = if before == after {
+            before.to_owned()
+        } else {
+            format!("{before}, then {after}")
+        };
+        format!("{name}: {}", slow_and_mean(&disk.others))
+    };
+    disks.iter().map(line).collect()
+}
+
+/// Whether that can hardly be by chance: the interval of a ratio is on one side of 1.
+fn has_changed(waiting: &Waiting) -> bool {
+    let risk = waiting.slow.relative_risk.as_ref();
+    let risk = risk.map(|risk| (risk.low, risk.high));
+    let mean = waiting.mean_ns.low.zip(waiting.mean_ns.high);
+    let mut ratios = risk.into_iter().chain(mean);
+    ratios.any(|(low, high)| low > 1.0 || high < 1.0)
+}
+
+/// By how much the time waited per second changed.
+fn size(waiting: &Waiting) -> f64 {
+    let Change { before, after, .. } = waiting.waited_ns_per_s;
+    (before.unwrap_or(0.0) - after.unwrap_or(0.0)).abs()
+}
+
+fn vms(found: &Comparison) -> Vec<String> {
+    let mut vms: Vec<_> = found.vms.iter().collect();
+    // As many as there are keep their order; of more, those that waited longest are shown.
+    if vms.len() > SHOWN {
+        let waited = |vm: &super::model::VmChange| vm.waiting.waited_ns_per_s.before.unwrap_or(0.0);
+        vms.sort_by(|one, other| waited(other).total_cmp(&waited(one)));
+    }
+    let line = |vm: &super::model::VmChange| {
+        format!("{}: {}", vm.label, brief(&vm.waiting, &vm.blocked_ns_per_s))
+    };
+    vms.into_iter().map(line).collect()
+}
+
+fn waited(found: &Comparison) -> Vec<String> {
+    let parties = found.parties.iter();
+    let parties = parties.filter(|party| !party.suspect && party.waiting.slow.before.ops > 0);
+    let line = |party: &super::model::PartyChange| {
+        let brief = brief(&party.waiting, &party.blocked_ns_per_s);
+        format!("{}: {brief}", party.label)
+    };
+    parties.map(line).collect()
 }
 
 fn headline(kind: OutcomeKind) -> &'static str {
@@ -141,22 +189,37 @@ fn change(change: &Change, unit: fn(f64) -> String) -> String {
 }
 
 fn brief(waiting: &Waiting, blocked: &Change) -> String {
-    let told = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), share);
+    let in_d = [blocked.before, blocked.after];
+    let [before, after] = in_d.map(|ns| part(ns.map(|ns| ns / 1e9)));
+    format!("{}; in D {before}, then {after}", slow_and_mean(waiting))
+}
+
+fn slow_and_mean(waiting: &Waiting) -> String {
     let slow = &waiting.slow;
-    let [before, after] = [slow.before.slow_share, slow.after.slow_share].map(told);
+    let [before, after] = [slow.before.slow_share, slow.after.slow_share].map(part);
     let mean = [waiting.mean_ns.before, waiting.mean_ns.after];
     let [mean_before, mean_after] = mean.map(|ns| ns.map_or_else(|| "-".to_owned(), time));
-    let in_d = [blocked.before, blocked.after];
-    let [d_before, d_after] = in_d.map(|ns| told(ns.map(|ns| ns / 1e9)));
-    format!(
-        "slow {before}, then {after}; mean {mean_before}, then {mean_after}; in D {d_before}, then {d_after}"
-    )
+    format!("slow {before}, then {after}; mean {mean_before}, then {mean_after}")
+}
+
+fn part(value: Option<f64>) -> String {
+    value.map_or_else(|| "-".to_owned(), share)
 }
 
 #[derive(Default)]
 struct Page(Vec<String>);
 
 impl Page {
+    /// So many of a list; beyond, how many more there are.
+    fn most(&mut self, label: &str, lines: &[String]) {
+        for (row, line) in lines.iter().take(SHOWN).enumerate() {
+            self.section(if row == 0 { label } else { "" }, line, 2);
+        }
+        if lines.len() > SHOWN {
+            self.section("", &format!("and {} more", lines.len() - SHOWN), 1);
+        }
+    }
+
     /// A label and a text of at most so many lines.
     fn section(&mut self, label: &str, text: &str, lines: usize) {
         let wrapped = wrap(&escape(text), WIDTH - LABEL, lines);

@@ -54,6 +54,25 @@ impl Symbols {
         })
     }
 
+    /// Looks up those of `addresses` that it has not been asked for before.
+    pub fn learn(&mut self, root: &HostRoot, addresses: impl Iterator<Item = u64>) {
+        let mut new: Vec<u64> = addresses
+            .filter(|address| !self.frames.contains_key(address))
+            .collect();
+        new.sort_unstable();
+        new.dedup();
+        if new.is_empty() {
+            return;
+        }
+        let found = Self::of_kernel(root, &new);
+        self.readable = found.readable;
+        // Also what has no symbol, so that nobody looks for it again.
+        let frames = new
+            .into_iter()
+            .map(|address| (address, found.frame(address)));
+        self.frames.extend(frames);
+    }
+
     /// The frame of an address that was wanted; one without a symbol otherwise.
     #[must_use]
     pub fn frame(&self, address: u64) -> Frame {

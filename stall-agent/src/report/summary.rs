@@ -33,7 +33,7 @@ pub fn summary(report: &Report, written_to: Option<&str>) -> String {
 }
 
 /// What it was, how sure, and in what time.
-pub(super) fn headline(report: &Report) -> String {
+pub(crate) fn headline(report: &Report) -> String {
     let kind = match report.verdict.kind {
         Kind::HostTrim => "a filesystem trim on this host",
         Kind::GuestTrim => "a guest's own trim",
@@ -190,7 +190,8 @@ fn discards(report: &Report) -> String {
     )
 }
 
-fn lost(report: &Report) -> String {
+/// What was not measured, and what this kernel does not tell.
+pub(crate) fn lost(report: &Report) -> String {
     let gaps = match report.coverage_gaps.as_slice() {
         [] => String::new(),
         [one] => format!("; on this kernel {}", one.lack),

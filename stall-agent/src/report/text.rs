@@ -93,7 +93,7 @@ fn reorders(character: char) -> bool {
 
 /// Cells a text takes on a terminal at most.
 #[must_use]
-pub(super) fn width(text: &str) -> usize {
+pub(crate) fn width(text: &str) -> usize {
     text.chars().map(cells).sum()
 }
 
@@ -104,11 +104,12 @@ fn cells(character: char) -> usize {
 
 /// At most so many cells; what does not fit gives way to three dots.
 #[must_use]
-pub(super) fn cut(text: &str, cells: usize) -> String {
+pub(crate) fn cut(text: &str, cells: usize) -> String {
     if width(text) <= cells {
         return text.to_owned();
     }
-    let (mut kept, mut used) = (String::new(), 3);
+    let dots = &"..."[..cells.min(3)];
+    let (mut kept, mut used) = (String::new(), dots.len());
     for character in text.chars() {
         used += self::cells(character);
         if used > cells {
@@ -116,7 +117,7 @@ pub(super) fn cut(text: &str, cells: usize) -> String {
         }
         kept.push(character);
     }
-    kept + "..."
+    kept + dots
 }
 
 /// Breaks at spaces; a word longer than a line is cut, and so are lines beyond so many.
@@ -198,6 +199,13 @@ mod tests {
             cut("\u{6c38}\u{7389}\u{6c38}\u{7389}", 7),
             "\u{6c38}\u{7389}..."
         );
+    }
+
+    #[test]
+    fn a_cut_text_is_never_wider_than_its_room() {
+        assert_eq!(cut("abcdef", 2), "..");
+        assert_eq!(cut("abcdef", 0), "");
+        assert_eq!(cut("ab", 2), "ab");
     }
 
     #[test]

@@ -86,9 +86,32 @@ impl HostDisks {
         let read = self.facts.take();
         let read = read.and_then(|facts| facts.end(PATIENCE));
         let facts = read.map_or_else(Facts::new, |facts| self.with_new(seen, facts));
-        let mut rows: Vec<Disk> = seen.iter().map(|disk| self.row(disk, &facts)).collect();
+        self.all_rows(seen, wanted, &facts, complete)
+    }
+
+    /// The same while the window is open, with the facts that are there by now.
+    #[must_use]
+    pub(super) fn rows_so_far(
+        &self,
+        seen: &[Seen],
+        wanted: &HashSet<(u32, u32)>,
+        complete: impl Fn(&mut Disk),
+    ) -> Vec<Disk> {
+        let none = Facts::new();
+        let facts = self.facts.as_ref().and_then(Aside::peek);
+        self.all_rows(seen, wanted, facts.unwrap_or(&none), complete)
+    }
+
+    fn all_rows(
+        &self,
+        seen: &[Seen],
+        wanted: &HashSet<(u32, u32)>,
+        facts: &Facts,
+        complete: impl Fn(&mut Disk),
+    ) -> Vec<Disk> {
+        let mut rows: Vec<Disk> = seen.iter().map(|disk| self.row(disk, facts)).collect();
         rows.iter_mut().for_each(complete);
-        rows.extend(related(seen, wanted, &facts));
+        rows.extend(related(seen, wanted, facts));
         rows
     }
 

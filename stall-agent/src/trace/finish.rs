@@ -1,5 +1,6 @@
 //! The end of the window: detach, read everything once more, and make the capture.
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use stall_common::control::CLOSING;
@@ -74,15 +75,21 @@ fn close(
 }
 
 /// What the maps have of requests and sleeps.
-struct Ends {
-    unfinished_requests: Vec<UnfinishedRequest>,
-    discards: Vec<Discards>,
-    owners: Vec<Owner>,
-    blocked: Vec<Blocked>,
-    unfinished_sleeps: Vec<UnfinishedSleep>,
+pub(super) struct Ends {
+    pub(super) unfinished_requests: Vec<UnfinishedRequest>,
+    pub(super) discards: Vec<Discards>,
+    pub(super) owners: Vec<Owner>,
+    pub(super) blocked: Vec<Blocked>,
+    pub(super) unfinished_sleeps: Vec<UnfinishedSleep>,
 }
 
-fn ends(session: &mut Session, found: &[Found], guard: &mut Guard<'_>) -> anyhow::Result<Ends> {
+/// `paths` looks up the paths of control groups by their ids.
+pub(super) fn ends(
+    session: &mut Session,
+    found: &[Found],
+    paths: impl FnOnce(&HostRoot, &[u64]) -> BTreeMap<u64, String>,
+    guard: &mut Guard<'_>,
+) -> anyhow::Result<Ends> {
     let (maps, stacks, own) = (&session.maps, &mut session.stacks, &mut session.own);
     let (unfinished_requests, ended_unseen) = guard.rows(Part::Unfinished, || {
         let in_flight = |index| {
@@ -94,7 +101,7 @@ fn ends(session: &mut Session, found: &[Found], guard: &mut Guard<'_>) -> anyhow
     own.missed_completions = ended_unseen;
     let discards = guard.rows(Part::Discards, || discards(maps, stacks))?;
     let owners = guard.rows(Part::Owners, || {
-        owner::rows(maps, |ids| cgroup_paths::paths(&session.host_root, ids))
+        owner::rows(maps, |ids| paths(&session.host_root, ids))
     })?;
     let (blocked, unfinished_sleeps) = guard.rows(Part::Sleeps, || {
         let ended = blocked::ended(maps, stacks)?;
@@ -129,7 +136,7 @@ fn capture(
     ended: Instant,
     mut guard: Guard<'_>,
 ) -> anyhow::Result<Capture> {
-    let ends = ends(&mut session, found, &mut guard)?;
+    let ends = ends(&mut session, found, cgroup_paths::paths, &mut guard)?;
     let stacks = resolved(&mut session, &mut guard);
     let (maps, own) = (&session.maps, &mut session.own);
     let names = guard.part(Part::Names, || session.names.finish());
@@ -231,7 +238,7 @@ fn complete(overhead: Overhead, ended: Instant) -> Overhead {
 }
 
 /// The discard clock of a disk.
-fn read_clock(disk: &mut Disk, snapshots: &Snapshots, states: &[DiskState]) {
+pub(super) fn read_clock(disk: &mut Disk, snapshots: &Snapshots, states: &[DiskState]) {
     let Some(index) = disk.index else { return };
     let state = states.get(usize::from(index));
     disk.discard_busy_ns = snapshots.discard_busy_ns(index);
@@ -239,7 +246,7 @@ fn read_clock(disk: &mut Disk, snapshots: &Snapshots, states: &[DiskState]) {
 }
 
 /// Of every index, given or not: a disk's record may have been lost.
-fn states(maps: &crate::collect::maps::Maps) -> anyhow::Result<Vec<DiskState>> {
+pub(super) fn states(maps: &crate::collect::maps::Maps) -> anyhow::Result<Vec<DiskState>> {
     let indices = 0..stall_common::disk::MAX_DISKS as u32;
     let states = indices.map(|index| maps.disk_states.get(&index, 0));
     Ok(states.collect::<Result<_, _>>()?)

@@ -12,6 +12,8 @@ pub enum Part {
     Records,
     /// Reading the sums at the end of an interval.
     Interval,
+    /// Reading what there is so far, for a view of it.
+    Showing,
     /// Waiting for what comes.
     Waiting,
     /// Detaching, and the last look at the tasks in D and the disks.
@@ -36,9 +38,10 @@ pub enum Part {
 
 impl Part {
     /// All of them, in the order in which they come.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Records,
         Self::Interval,
+        Self::Showing,
         Self::Waiting,
         Self::Closing,
         Self::Cost,

@@ -34,6 +34,14 @@ impl Looks {
         self.last = Some(look(root));
     }
 
+    /// What the first has seen by now, with the names that nobody could tell.
+    pub(super) fn so_far(&self, gaps: &[NameGap]) -> Inventory {
+        let mut inventory = self.first.peek().cloned().unwrap_or_default();
+        inventory.name_gaps.extend_from_slice(gaps);
+        inventory.oem = self.oem.peek().cloned().flatten();
+        inventory
+    }
+
     /// What they saw, with the names that nobody could tell.
     pub(super) fn end(self, gaps: &[NameGap]) -> Inventory {
         let mut inventory = both(self.first, self.last);

@@ -1,6 +1,6 @@
 //! One run: attach, watch until the window ends, read everything, say what was seen.
 //!
-//! Whatever ends the window early (SIGINT, SIGTERM, SIGHUP, an error while reading), what was
+//! Whatever ends the window early (SIGINT, SIGTERM, SIGHUP, leaving the view, an error while reading), what was
 //! collected until then becomes the capture.
 
 mod aside;
@@ -9,6 +9,8 @@ mod finish;
 mod guard;
 mod inventory;
 mod session;
+mod shown;
+mod so_far;
 mod start;
 mod undisturbed;
 
@@ -23,10 +25,12 @@ use crate::capture::Capture;
 use crate::config;
 use crate::failure::Failure;
 use crate::kernel::support::{self, Facts};
+use crate::live::Screen;
 use crate::probe::sizes::Limits;
 use guard::Guard;
 pub use guard::Part;
 use session::Session;
+use shown::Shown;
 use start::{KernelLog, Sources};
 
 /// What a run may do to its process, and what the process wants to know of the run.
@@ -75,25 +79,29 @@ pub fn run_with(
     let _context = runtime.enter();
     // Before anything is attached: from here on a signal ends the window, not the process.
     let mut signals = Signals::new()?;
+    // Before what it takes is given up.
+    let screen = config.live.then(Screen::open).transpose()?;
     let (mut session, mut sources) = start::start(config, facts, started, confine, limits)?;
     let mut guard = Guard::new(before);
     let watched = guard.nested(Part::Waiting, |guard| {
-        runtime.block_on(watch(
-            &mut session,
-            &mut sources,
-            config,
-            &mut signals,
-            guard,
-        ))
+        let end = config.duration.map(|duration| Instant::now() + duration);
+        let shown = Shown::begin(screen, config, end);
+        let mut watched = Watched {
+            session: &mut session,
+            sources: &mut sources,
+            shown,
+        };
+        runtime.block_on(watched.until(end, config.interval, &mut signals, guard))
     });
     finish::finish(session, sources, watched.unwrap_or(true), guard)
 }
 
-/// The signals that end the window.
+/// The signals that end the window, and the one that tells of another size of the terminal.
 struct Signals {
     interrupt: Signal,
     terminate: Signal,
     hang_up: Signal,
+    resize: Signal,
 }
 
 impl Signals {
@@ -103,39 +111,62 @@ impl Signals {
             interrupt: listen(SignalKind::interrupt())?,
             terminate: listen(SignalKind::terminate())?,
             hang_up: listen(SignalKind::hangup())?,
+            resize: listen(SignalKind::window_change())?,
         })
     }
 
-    async fn any(&mut self) {
+    /// Whether the window is to end; false is that the terminal may have another size.
+    async fn end(&mut self) -> bool {
         tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-            _ = self.hang_up.recv() => {}
+            _ = self.interrupt.recv() => true,
+            _ = self.terminate.recv() => true,
+            _ = self.hang_up.recv() => true,
+            _ = self.resize.recv() => false,
         }
     }
 }
 
-/// Until the duration is over (false) or a signal comes (true).
-async fn watch(
-    session: &mut Session,
-    sources: &mut Sources,
-    config: &config::Trace,
-    signals: &mut Signals,
-    guard: &mut Guard<'_>,
-) -> bool {
-    let mut ticks = ticks(config.interval);
-    let end = config.duration.map(|duration| Instant::now() + duration);
-    loop {
-        tokio::select! {
-            biased;
-            () = signals.any() => return true,
-            () = at(end) => return false,
-            _ = ticks.tick() => {
-                drain(session, sources, guard);
-                guard.part(Part::Interval, || session.tick(end));
+/// A run while its window is open.
+struct Watched<'a> {
+    session: &'a mut Session,
+    sources: &'a mut Sources,
+    shown: Shown,
+}
+
+impl Watched<'_> {
+    /// Until the duration is over (false), or a signal comes or the view is left (true).
+    async fn until(
+        &mut self,
+        end: Option<Instant>,
+        interval: Duration,
+        signals: &mut Signals,
+        guard: &mut Guard<'_>,
+    ) -> bool {
+        let mut ticks = ticks(interval);
+        let Self {
+            session,
+            sources,
+            shown,
+        } = self;
+        loop {
+            tokio::select! {
+                biased;
+                to_end = signals.end() => {
+                    if to_end {
+                        return true;
+                    }
+                    shown.redraw();
+                }
+                () = at(end) => return false,
+                () = shown.left() => return true,
+                _ = ticks.tick() => {
+                    drain(session, sources, guard);
+                    let found = guard.part(Part::Interval, || session.tick(end));
+                    shown.show(session, &found.unwrap_or_default(), guard);
+                }
+                () = ready(&mut sources.records) => drain(session, sources, guard),
+                () = logged(sources.logs.as_mut()) => {}
             }
-            () = ready(&mut sources.records) => drain(session, sources, guard),
-            () = logged(sources.logs.as_mut()) => {}
         }
     }
 }

@@ -10,6 +10,7 @@ use super::inventory::Looks;
 use super::start::Parts;
 use crate::capture::{Confinement, EndedRequest, EndedSleep, Gap, Host, Settings, Window};
 use crate::collect::blocked::{self, Tasks};
+use crate::collect::d_state::Found;
 use crate::collect::loss::Own;
 use crate::collect::maps::Maps;
 use crate::collect::names::Names;
@@ -20,7 +21,7 @@ use crate::collect::{clock, in_flight};
 use crate::config;
 use crate::host::HostRoot;
 use crate::probe::loader::Attached;
-use crate::progress::{Line, Progress, Worst};
+use crate::progress::{Line, Progress, Verbosity, Worst};
 
 /// Recorded requests and sleeps kept of each kind.
 const KEPT: usize = 2_000;
@@ -54,6 +55,7 @@ pub(super) struct Session {
 }
 
 /// The longest of what was recorded one by one.
+#[derive(Clone)]
 pub(super) struct Kept<T> {
     rows: Vec<T>,
     length_ns: fn(&T) -> u64,
@@ -129,7 +131,11 @@ impl Session {
             discard_requests: Kept::new(|row| row.completed_ns - row.queued_ns),
             long_sleeps: Kept::new(|row| row.end_ns - row.start_ns),
             own: Own::default(),
-            progress: Progress::new(config.verbosity),
+            progress: Progress::new(if config.live {
+                Verbosity::Quiet
+            } else {
+                config.verbosity
+            }),
             began: Instant::now(),
         }
     }
@@ -145,9 +151,9 @@ impl Session {
         self.names.poll();
     }
 
-    /// Closes an interval.
-    pub(super) fn tick(&mut self, end: Option<Instant>) {
-        self.snapshot(clock::monotonic_ns());
+    /// Closes an interval. Returns the tasks in D at its end.
+    pub(super) fn tick(&mut self, end: Option<Instant>) -> Vec<Found> {
+        let found = self.snapshot(clock::monotonic_ns());
         // A failure leaves the budget spent, which is counted.
         let _reset = self.maps.records_sent.set(0, 0, 0);
         let left = end.map(|end| end.saturating_duration_since(Instant::now()));
@@ -157,16 +163,19 @@ impl Session {
             worst: self.worst(),
             discards_in_flight: self.snapshots.discards_in_flight(),
         });
+        found
     }
 
-    /// Reads the sums as they are now.
-    pub(super) fn snapshot(&mut self, now_ns: u64) {
-        let blocked = self.look_at_d_tasks().len() as u32;
+    /// Reads the sums as they are now. Returns the tasks in D.
+    pub(super) fn snapshot(&mut self, now_ns: u64) -> Vec<Found> {
+        let found = self.look_at_d_tasks();
         // Two CPUs that meet a disk at once give it two numbers, of which one stays unused.
         let indices = self.disks.iter().map(|disk| disk.index + 1);
         let disks = indices.max().unwrap_or(0);
         // What cannot be read now is in the next snapshot's sums.
+        let blocked = found.len() as u32;
         let _read = self.snapshots.take(&self.maps, disks, now_ns, blocked);
+        found
     }
 
     /// Takes the live line away.

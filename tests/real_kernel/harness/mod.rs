@@ -10,6 +10,7 @@ pub(crate) mod load;
 pub(crate) mod round;
 pub(crate) mod seen;
 pub(crate) mod skip;
+pub(crate) mod terminal;
 pub(crate) mod test;
 pub(crate) mod urgent;
 

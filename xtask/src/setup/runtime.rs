@@ -6,7 +6,7 @@ use super::{apt, say};
 use crate::process;
 
 /// Program and the Debian package it comes in.
-const PROGRAMS: [(&str, &str); 8] = [
+const PROGRAMS: [(&str, &str); 9] = [
     ("blkdiscard", "util-linux"),
     ("fio", "fio"),
     ("fstrim", "util-linux"),
@@ -15,6 +15,7 @@ const PROGRAMS: [(&str, &str); 8] = [
     ("mkfs.btrfs", "btrfs-progs"),
     ("mkfs.ext4", "e2fsprogs"),
     ("mkfs.xfs", "xfsprogs"),
+    ("tmux", "tmux"),
 ];
 
 /// For the tests of the page; without it they are skipped.

@@ -1,6 +1,7 @@
 //! Outcomes of pairs made from a capture of a real incident: each rule K4 and K5 turns exactly on what it names.
 
 mod reasons;
+mod words;
 
 use proptest::prelude::*;
 

@@ -143,7 +143,7 @@ pub struct Window {
     pub length_ns: u64,
     /// Time the machine was suspended since boot, at the start.
     pub suspended_ns: u64,
-    /// Ended by a signal before the duration was over.
+    /// Ended by a signal, or by leaving the view, before the duration was over.
     pub interrupted: bool,
 }
 

@@ -16,6 +16,7 @@ mod head;
 mod heat;
 mod lanes;
 mod latency_scale;
+mod older;
 mod path;
 mod policy;
 mod rest;

@@ -4,11 +4,11 @@
 
 use maud::{Markup, html};
 
-use super::foreign;
 use super::heat::{self, Heat, LEVELS, WIDTH, stretched};
 use super::path::Path;
 use super::time_axis::{Column, TimeAxis};
 use super::usage::{self, Usage};
+use super::{foreign, older};
 use crate::report::model::Device;
 use crate::report::{Report, duration, share, thousands};
 
@@ -101,20 +101,32 @@ struct Lane<'a> {
     device: &'a Device,
     heat: Heat,
     usage: Usage,
-    /// Part of each column with a discard in flight.
+    /// Part of each column with a discard in flight, as the clock has it.
+    clock: Vec<f64>,
+    /// The same with those that were queued before the window.
     busy: Vec<f64>,
+    /// Until when there was one of these.
+    older_until_ns: Option<u64>,
 }
 
 impl<'a> Lane<'a> {
     fn new(report: &Report, axis: &TimeAxis, device: &'a Device) -> Self {
         let columns = axis.columns.iter();
+        let clock = columns
+            .clone()
+            .map(|column| busy(report, column, &device.id));
+        let clock: Vec<f64> = clock.collect();
+        let older_until_ns = older::until_ns(report, &device.id);
+        let both = columns.zip(&clock);
         Self {
             device,
             heat: Heat::new(report, axis, device),
             usage: Usage::new(report, axis, device),
-            busy: columns
-                .map(|column| busy(report, column, &device.id))
+            busy: both
+                .map(|(column, clock)| clock.max(older::part(column, older_until_ns)))
                 .collect(),
+            clock,
+            older_until_ns,
         }
     }
 
@@ -137,22 +149,27 @@ impl<'a> Lane<'a> {
 
     fn band(&self, axis: &TimeAxis) -> Markup {
         let share_of_window = self.device.discard_clock.busy_share.unwrap_or(0.0);
-        if share_of_window <= 0.0 {
+        if share_of_window <= 0.0 && self.older_until_ns.is_none() {
             return html! { p.muted.none { "No discard was in flight." } };
         }
-        let mut path = Path::default();
-        for (column, busy) in axis.columns.iter().zip(&self.busy) {
-            let height = BAND * busy;
-            path.rectangle(
-                (column.from * WIDTH, BAND - height),
-                (column.width() * WIDTH, height),
-            );
-        }
-        let words = format!("{} of the time", share(share_of_window));
+        let older = self.older_until_ns.map(|ns| {
+            format!(
+                "; lighter is one that was queued before the trace, until {}",
+                axis.since(ns)
+            )
+        });
+        let words = format!(
+            "{} of the time{}",
+            share(share_of_window),
+            older.unwrap_or_default()
+        );
         html! {
             h3 { "Discards in flight " span.muted { (words) } }
             svg.plot.band width="100%" height=(BAND) role="img" aria-label={ "A discard was in flight " (words) } {
-                (stretched(BAND, &html! { path.discard d=(path.data()) {} }))
+                (stretched(BAND, &html! {
+                    @if self.older_until_ns.is_some() { path.older d=(bars(axis, &self.busy).data()) {} }
+                    path.discard d=(bars(axis, &self.clock).data()) {}
+                }))
             }
         }
     }
@@ -174,6 +191,19 @@ impl<'a> Lane<'a> {
         lines.extend(self.usage.first_of(report, number));
         lines.join("\n")
     }
+}
+
+/// A bar for each column, as high as its part.
+fn bars(axis: &TimeAxis, parts: &[f64]) -> Path {
+    let mut path = Path::default();
+    for (column, part) in axis.columns.iter().zip(parts) {
+        let height = BAND * part;
+        path.rectangle(
+            (column.from * WIDTH, BAND - height),
+            (column.width() * WIDTH, height),
+        );
+    }
+    path
 }
 
 fn busy(report: &Report, column: &Column, device: &str) -> f64 {

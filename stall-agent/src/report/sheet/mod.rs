@@ -59,7 +59,7 @@ fn head(paper: &mut Paper, report: &Report) {
 }
 
 /// A value's name in the JSON, as words.
-pub(super) fn word(value: &impl serde::Serialize) -> String {
+pub(crate) fn word(value: &impl serde::Serialize) -> String {
     let name = serde_json::to_value(value).ok();
     let name = name.as_ref().and_then(serde_json::Value::as_str);
     name.unwrap_or("?").replace('_', " ")

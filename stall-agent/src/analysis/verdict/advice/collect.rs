@@ -18,7 +18,7 @@ pub(super) fn steps(case: &Case<'_>) -> Vec<Step> {
     steps.push(kernel_log(case));
     steps.extend(array(case));
     steps.push(case.confirm(
-        "trace again when it has been changed, or an hour later: is it slow all the time?",
+        "trace again when it has been changed, or an hour later, to see whether it is slow all the time",
     ));
     steps.push(for_good());
     steps

@@ -18,10 +18,8 @@ struct Rates {
 pub(super) fn steps(case: &Case<'_>) -> Vec<Step> {
     let culprits = case.culprits.iter().take(SHOWN);
     let mut steps: Vec<Step> = culprits.flat_map(|culprit| limits(case, culprit)).collect();
-    steps.push(
-        step::now("or have it do less: end or pause that job where it is started")
-            .source("its own manual"),
-    );
+    let less = "have it do less: end or pause that job where it is started";
+    steps.push(step::now(alternative(less, steps.is_empty())).source("its own manual"));
     steps.push(case.confirm("when it does less, trace again: the slow requests must be gone"));
     steps.push(
         step::for_good("give it a disk of its own, or a limit in its unit or definition that leaves room for the others")
@@ -51,8 +49,14 @@ fn limits(case: &Case<'_>, culprit: &Culprit) -> Vec<Step> {
     if steps.is_empty() {
         steps.extend(cgroup(process, device, &rates));
     }
-    steps.extend(ionice(process, device));
+    steps.extend(ionice(process, device, steps.is_empty()));
     steps
+}
+
+/// What is advised beside something else.
+fn alternative(text: &str, is_first: bool) -> String {
+    let or = if is_first { "" } else { "or " };
+    format!("{or}{text}")
 }
 
 /// Half of what it did, by direction, of what it did at all.
@@ -183,7 +187,7 @@ fn place(lines: &[String]) -> Option<(String, bool)> {
 }
 
 /// Where the scheduler has classes.
-fn ionice(process: &Process, device: &Device) -> Option<Step> {
+fn ionice(process: &Process, device: &Device, is_first: bool) -> Option<Step> {
     let scheduler = device.queue.scheduler.as_deref()?;
     if !["bfq", "mq-deadline"].contains(&scheduler)
         || process.kernel_thread
@@ -191,8 +195,12 @@ fn ionice(process: &Process, device: &Device) -> Option<Step> {
     {
         return None;
     }
+    let text = format!(
+        "let others go first: {scheduler} of {} knows classes",
+        device.id
+    );
     Some(
-        step::now(format!("or let others go first: {scheduler} of {} knows classes", device.id))
+        step::now(alternative(&text, is_first))
             .command(format!("ionice -c 3 -p {}", process.pid))
             .changes("its reads and direct writes are served when nobody else has any; not what goes through the page cache")
             .risk("it may get nothing at all while others are busy; threads it has already keep their class")

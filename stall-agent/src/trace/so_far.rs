@@ -1,0 +1,105 @@
+//! What has been collected until now, as a capture of its own, while the window is open.
+//!
+//! Contract: nothing is taken out of the session, so that the capture the run ends with is what it would have been. The
+//! kernel's sums go on while they are read: a row may be newer than the one before it. What takes long and needs no map,
+//! the names of stacks and of control groups, is left to whoever looks at it.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::finish::{self, Ends};
+use super::guard::{Guard, Part};
+use super::inventory;
+use super::session::Session;
+use crate::capture::{Capture, FORMAT, Overhead, VERSION, Window};
+use crate::collect::d_state::Found;
+use crate::collect::loss;
+use crate::live::Look;
+
+/// Addresses of the stacks that were read before, by their ids in the map.
+pub(super) type Frames = HashMap<u64, Vec<u64>>;
+
+/// The capture up to the last snapshot; `found` are the tasks that were in D then.
+///
+/// # Errors
+///
+/// When the kernel refuses to read a map.
+pub(super) fn so_far(
+    session: &mut Session,
+    found: &[Found],
+    frames: &mut Frames,
+) -> anyhow::Result<Look> {
+    let last = session.snapshots.intervals.last();
+    session.window.end_ns = last.map_or(session.window.start_ns, |last| last.end_ns);
+    session.host_disks.look_again(&session.disks);
+    // What the last look at these counts and adds is of this look, and not of the end.
+    let before = (
+        session.stacks.clone(),
+        session.own,
+        session.tasks.missed_wakeups,
+    );
+    let mut nobody = |_: Part| {};
+    let mut guard = Guard::new(&mut nobody);
+    let ends = finish::ends(session, found, |_, _| BTreeMap::new(), &mut guard);
+    let stacks = std::mem::replace(&mut session.stacks, before.0);
+    let own = std::mem::replace(&mut session.own, before.1);
+    session.tasks.missed_wakeups = before.2;
+    let maps = &session.maps;
+    Ok(Look {
+        stacks: stacks.addresses(maps, frames),
+        capture: capture(session, ends?, &loss::rows(&loss::kernels(maps)?, &own))?,
+    })
+}
+
+fn capture(
+    session: &Session,
+    ends: Ends,
+    loss: &[crate::capture::Loss],
+) -> anyhow::Result<Capture> {
+    let maps = &session.maps;
+    let names = session.names.so_far();
+    let states = finish::states(maps)?;
+    let inventory = session.inventory.so_far(&names.gaps);
+    let wanted = inventory::disks_of(&inventory);
+    let disks = session
+        .host_disks
+        .rows_so_far(&session.disks, &wanted, |disk| {
+            finish::read_clock(disk, &session.snapshots, &states);
+        });
+    Ok(Capture {
+        format: FORMAT.to_owned(),
+        version: VERSION,
+        agent_version: env!("STALL_AGENT_VERSION").to_owned(),
+        host: session.host.clone(),
+        settings: session.settings.clone(),
+        window: Window {
+            interrupted: false,
+            ..session.window.clone()
+        },
+        hooks: session.attached.hooks.clone(),
+        gaps: session.gaps.clone(),
+        disks,
+        actors: names.actor_rows(),
+        uses: session.snapshots.use_rows(maps),
+        owners: ends.owners,
+        series: session.snapshots.series_rows(&states),
+        discards: ends.discards,
+        slow_requests: rows(&session.slow_requests, |row| row.completed_ns),
+        discard_requests: rows(&session.discard_requests, |row| row.completed_ns),
+        unfinished_requests: ends.unfinished_requests,
+        tasks: session.tasks.rows(maps, |task| names.of_task(task))?,
+        blocked: ends.blocked,
+        long_sleeps: rows(&session.long_sleeps, |row| row.end_ns),
+        unfinished_sleeps: ends.unfinished_sleeps,
+        stacks: Vec::new(),
+        loss: loss.to_vec(),
+        intervals: session.snapshots.intervals.clone(),
+        inventory,
+        overhead: Overhead::default(),
+        confinement: session.confinement.clone(),
+    })
+}
+
+/// Those that the end would keep, in order of their ends.
+fn rows<T: Clone>(kept: &super::session::Kept<T>, end_ns: fn(&T) -> u64) -> Vec<T> {
+    kept.clone().into_rows(end_ns).0
+}

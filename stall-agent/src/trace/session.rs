@@ -1,6 +1,5 @@
 //! A run while its window is open: records and snapshots as they come.
 
-use std::os::fd::OwnedFd;
 use std::time::Instant;
 
 use aya::maps::{MapData, RingBuf};
@@ -19,6 +18,7 @@ use crate::collect::stacks::Stacks;
 use crate::collect::{clock, in_flight};
 use crate::config;
 use crate::host::HostRoot;
+use crate::overhead::Timing;
 use crate::probe::loader::Attached;
 use crate::progress::{Line, Progress, Worst};
 
@@ -29,8 +29,7 @@ const KEPT: usize = 2_000;
 pub(super) struct Session {
     pub(super) attached: Attached,
     pub(super) maps: Maps,
-    /// Keeps the kernel timing our programs.
-    pub(super) timed: Option<OwnedFd>,
+    pub(super) timing: Timing,
     pub(super) names: Names,
     pub(super) host_disks: HostDisks,
     pub(super) host_root: HostRoot,
@@ -97,7 +96,7 @@ impl Session {
         let Parts {
             attached,
             maps,
-            timed,
+            timing,
             names,
             sizes,
             gaps,
@@ -109,7 +108,7 @@ impl Session {
         Self {
             attached,
             maps,
-            timed,
+            timing,
             names,
             host_disks: HostDisks::none(&config.host_root),
             host_root: config.host_root.clone(),
@@ -146,6 +145,7 @@ impl Session {
 
     /// Closes an interval.
     pub(super) fn tick(&mut self, end: Option<Instant>) {
+        self.timing.end_when_due();
         self.snapshot(clock::monotonic_ns());
         // A failure leaves the budget spent, which is counted.
         let _reset = self.maps.records_sent.set(0, 0, 0);

@@ -4,12 +4,12 @@ use aya_ebpf::bindings::BPF_NOEXIST;
 use aya_ebpf::helpers::{bpf_get_current_pid_tgid, generated::bpf_get_current_cgroup_id};
 use aya_ebpf::{macros::map, maps::Array, maps::HashMap};
 use aya_log_ebpf::debug;
-use stall_common::actor::{Actor, FIRST, UNKNOWN, Use, UseKey};
+use stall_common::actor::{Actor, FIRST, UNKNOWN};
 use stall_common::loss::Loss;
 use stall_common::record::{Kind, Process};
 
 use crate::kernel::Task;
-use crate::{counter, exposure, loss, record};
+use crate::{counter, loss, record};
 
 #[map]
 static ACTORS: HashMap<u32, Actor> = HashMap::with_max_entries(4096, 0);
@@ -18,8 +18,9 @@ static ACTORS: HashMap<u32, Actor> = HashMap::with_max_entries(4096, 0);
 #[map]
 static ACTOR_IDS: Array<u64> = Array::with_max_entries(1, 0);
 
+/// Actors forgotten so far.
 #[map]
-static USES: HashMap<UseKey, Use> = HashMap::with_max_entries(8192, 0);
+static ENDED: Array<u64> = Array::with_max_entries(1, 0);
 
 /// Id of the running process. Sends a record when it is new.
 #[inline(always)]
@@ -44,36 +45,17 @@ pub(crate) fn forget(tgid: u32) -> Option<u32> {
     // SAFETY: elements are written once, whole, and deleted by the exit of their process only.
     let id = ACTORS.get_ptr(tgid).map(|known| unsafe { (*known).id })?;
     let _absent = ACTORS.remove(tgid);
+    if let Some(ended) = ENDED.get_ptr_mut(0) {
+        // SAFETY: a pointer to an element of an array map.
+        unsafe { counter::add(ended, 1) };
+    }
     Some(id)
 }
 
-/// The row of an actor, a disk and an operation.
+/// Where it stands how many were forgotten.
 #[inline(always)]
-pub(crate) fn row(actor: u32, disk: u16, op: u8) -> Option<*mut Use> {
-    let key = UseKey {
-        actor,
-        disk,
-        op: op.into(),
-    };
-    if let Some(row) = USES.get_ptr_mut(key) {
-        return Some(row);
-    }
-    new_row(key)
-}
-
-#[inline(never)]
-fn new_row(key: UseKey) -> Option<*mut Use> {
-    let used = Use {
-        sides: exposure::next(),
-        ..Use::default()
-    };
-    // BPF_ANY would set back what another CPU just counted; that it exists already is no error.
-    let _exists = USES.insert(key, used, BPF_NOEXIST.into());
-    let row = USES.get_ptr_mut(key);
-    if row.is_none() {
-        loss::count(Loss::UsesFull);
-    }
-    row
+pub(crate) fn ended() -> Option<*const u64> {
+    ENDED.get_ptr(0)
 }
 
 #[inline(never)]

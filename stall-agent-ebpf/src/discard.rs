@@ -73,7 +73,7 @@ pub(crate) fn count(request: &Request, queue_ns: u64, device_ns: u64, now: u64) 
     // SAFETY: a pointer to an element of a hash map that is never deleted.
     unsafe {
         counter::add(&raw mut (*row).ops, 1);
-        counter::add(&raw mut (*row).bytes, request.done_bytes);
+        counter::add(&raw mut (*row).bytes, request.done_bytes.into());
         counter::add(&raw mut (*row).queue_ns, queue_ns);
         counter::add(&raw mut (*row).device_ns, device_ns);
         counter::raise(&raw mut (*row).slowest_ns, device_ns);

@@ -15,6 +15,7 @@ mod actor;
 mod blocked;
 mod control;
 mod counter;
+mod cpu;
 mod d_tasks;
 mod discard;
 mod disk;
@@ -24,10 +25,12 @@ mod ktime;
 mod loss;
 mod owner;
 mod params;
+mod recent;
 mod record;
 mod request;
 mod series;
 mod stack;
+mod uses;
 
 #[panic_handler]
 fn panic(_info: &core::panic::PanicInfo<'_>) -> ! {

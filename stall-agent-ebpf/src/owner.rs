@@ -33,7 +33,7 @@ fn add(slot: &Slot, total_ns: u64, service_ns: u64) {
     // SAFETY: fields of an element of a hash map that is never deleted.
     unsafe {
         counter::add(&raw mut (*row).ops, 1);
-        counter::add(&raw mut (*row).bytes, slot.done_bytes);
+        counter::add(&raw mut (*row).bytes, slot.done_bytes.into());
         counter::add(&raw mut (*row).total_ns, total_ns);
         counter::add(&raw mut (*row).service_ns, service_ns);
     }

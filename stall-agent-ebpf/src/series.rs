@@ -1,7 +1,6 @@
 //! What is summed up per disk and operation, in copies for groups of CPUs.
 
 use aya_ebpf::bindings::BPF_NOEXIST;
-use aya_ebpf::helpers::bpf_get_smp_processor_id;
 use aya_ebpf::{macros::map, maps::Array, maps::HashMap};
 use stall_common::disk::{DiskState, Latency, Series};
 use stall_common::histogram::{BUCKETS, bucket};
@@ -35,12 +34,10 @@ pub(crate) fn index(state: *mut DiskState, disk: u32, op: u8) -> u16 {
     introduce(state, disk, op)
 }
 
-/// This CPU's copy of a series.
+/// A CPU's copy of a series.
 #[inline(always)]
-pub(crate) fn shard(series: u16) -> Option<*mut Series> {
+pub(crate) fn shard(series: u16, cpu: u32) -> Option<*mut Series> {
     let mask = params::shard_mask();
-    // SAFETY: the helper takes nothing.
-    let cpu = unsafe { bpf_get_smp_processor_id() };
     let shard = SERIES.get_ptr_mut(u32::from(series) * (mask + 1) + (cpu & mask));
     if shard.is_none() {
         loss::count(Loss::SeriesFull);

@@ -2,6 +2,7 @@
 
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use aya::Ebpf;
 use aya::sys::{Stats, enable_stats};
@@ -10,11 +11,43 @@ use nix::sys::time::TimeValLike as _;
 
 use crate::capture::{Overhead, ProgramCost};
 
-/// While this lives, the kernel times every BPF program (`BPF_ENABLE_STATS`, since 5.8); `None`
-/// where it does not.
-#[must_use]
-pub fn measure() -> Option<OwnedFd> {
-    enable_stats(Stats::RunTime).ok()
+/// How long the programs are timed: it costs each run of each of them more than an empty program does, and a second has
+/// all there is to know.
+const TIMED: Duration = Duration::from_secs(1);
+
+/// The kernel's timing of every BPF program (`BPF_ENABLE_STATS`, since 5.8), from the start of the window on.
+pub struct Timing {
+    /// The kernel times as long as this is open; `None` also where it does not at all.
+    open: Option<OwnedFd>,
+    since: Instant,
+    took: Duration,
+}
+
+impl Timing {
+    /// Begins, or begins again.
+    #[must_use]
+    pub fn start() -> Self {
+        Self {
+            open: enable_stats(Stats::RunTime).ok(),
+            since: Instant::now(),
+            took: Duration::ZERO,
+        }
+    }
+
+    /// Ends once it has been long enough.
+    pub fn end_when_due(&mut self) {
+        if self.since.elapsed() >= TIMED {
+            self.end();
+        }
+    }
+
+    /// Ends. Returns how long it was, ns.
+    pub fn end(&mut self) -> u64 {
+        if self.open.take().is_some() {
+            self.took = self.since.elapsed();
+        }
+        self.took.as_nanos() as u64
+    }
 }
 
 /// What the loaded programs cost so far.
@@ -95,6 +128,21 @@ mod tests {
         let cost = cost("x", info);
         assert_eq!((cost.runs, cost.run_ns, cost.recursion_misses), (3, 900, 1));
         assert_eq!(cost.verified_instructions, Some(40));
+    }
+
+    #[test]
+    fn timing_ends_once_and_when_it_is_due() {
+        let began = Instant::now().checked_sub(2 * TIMED).unwrap();
+        let open = std::fs::File::open("/dev/null").unwrap();
+        let mut timing = Timing {
+            open: Some(open.into()),
+            since: began,
+            took: Duration::ZERO,
+        };
+        timing.end_when_due();
+        let took = timing.end();
+        assert!(timing.open.is_none() && took >= 2_000_000_000);
+        assert_eq!(timing.end(), took);
     }
 
     #[test]

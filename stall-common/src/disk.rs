@@ -72,19 +72,19 @@ pub const LATENCIES: usize = 4;
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct Series {
-    /// Requests completed.
+    /// Requests completed that no row of uses counted; the rows' sums come on top ([`crate::uses::Use`]).
     pub ops: u64,
-    /// Bytes completed, those of partial completions included.
+    /// Bytes of these, those of partial completions included.
     pub bytes: u64,
     /// Sum of issued - queued.
     pub queue_ns: u64,
     /// Sum of completed - issued.
     pub device_ns: u64,
-    /// Sum of completed - queued.
-    pub total_ns: u64,
-    /// Longest completed - queued.
+    /// Sum of completed - queued of those that were not seen being issued.
+    pub unissued_ns: u64,
+    /// Longest completed - queued of all.
     pub slowest_ns: u64,
-    /// Bucket counts by [`Latency`]; they wrap at 2^32 and are read as differences.
+    /// Bucket counts of all by [`Latency`]; they wrap at 2^32 and are read as differences.
     pub histograms: [[u32; BUCKETS]; LATENCIES],
 }
 

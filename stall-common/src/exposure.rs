@@ -16,12 +16,19 @@ pub const UNEXPOSED: usize = 0;
 /// Index of a side: one was.
 pub const EXPOSED: usize = 1;
 
-/// Element of `SIDES`; `Use::sides` is its index. Counted at completion; the counts wrap.
+/// Element of `SIDES`, where [`crate::uses::place`] says. Counted at completion; the counts wrap.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct Sides {
     /// By side and bucket.
     pub counts: [[u32; BUCKETS]; 2],
+}
+
+impl Sides {
+    /// Nothing counted.
+    pub const EMPTY: Self = Self {
+        counts: [[0; BUCKETS]; 2],
+    };
 }
 
 /// The bucket of a duration in nanoseconds.

@@ -18,9 +18,11 @@ pub mod layout;
 pub mod loss;
 pub mod owner;
 pub mod params;
+pub mod recent;
 pub mod record;
 pub mod request;
 pub mod stack;
+pub mod uses;
 
 /// Asserts a struct's size, and with the `user` feature makes it [`aya::Pod`].
 macro_rules! abi {

@@ -91,14 +91,16 @@ pub struct Request {
     pub issued_ns: u64,
     /// The disk's discard clock when it was submitted.
     pub discard_clock_ns: u64,
-    /// Bytes completed so far.
-    pub done_bytes: u64,
     /// First sector, units of 512 bytes.
     pub sector: u64,
     /// For discards, the id of the submitter's kernel stack; 0 without.
     pub stack: u64,
     /// Bytes asked for when it was last looked at.
     pub bytes: u32,
+    /// Bytes completed so far.
+    pub done_bytes: u32,
+    /// Number of its actor's row ([`crate::uses`]); `NO_ROW` when that is looked up at its end.
+    pub row: u32,
     /// Id of the submitting process.
     pub actor: u32,
     /// Submitting thread.

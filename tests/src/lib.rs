@@ -3,6 +3,7 @@
 //! Contract: nothing here knows the agent. Everything staged is taken down again, on normal exit,
 //! panic, SIGINT and SIGTERM; processes are ended by pid only.
 
+pub mod bench;
 pub mod block_io;
 pub mod cgroup;
 pub mod clock;

@@ -1,40 +1,27 @@
-//! `cargo xtask bench`: what the agent costs on this machine, as its own report says.
+//! `cargo xtask bench`: builds everything, gets the peers, then becomes the program that measures them all.
 //!
-//! Traces the whole host for some seconds, as it is, and prints figures beside what they are to
-//! stay below. It measures, and judges nothing.
+//! It measures, and judges nothing.
 
-mod table;
-
-use std::fs;
-use std::path::Path;
+use std::ffi::OsString;
 use std::process::Command;
-use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
-use serde_json::Value;
+use anyhow::Result;
 
+use crate::lab::{self, peers};
+use crate::setup::say;
 use crate::workspace::Workspace;
-use crate::{build, process};
+use crate::{build, process, setup};
 
-const WINDOW: Duration = Duration::from_secs(5);
-
-pub(crate) fn run(workspace: &Workspace) -> Result<()> {
-    let agent = build::agent(workspace)?;
-    let file = workspace.release("bench.json");
-    let start = Instant::now();
-    let duration = format!("{}s", WINDOW.as_secs());
-    let mut trace = Command::new(agent);
-    trace
-        .args(["trace", "-q", "--duration", &duration, "--output"])
-        .arg(&file);
-    process::run(&mut trace)?;
-    let beyond = start.elapsed().saturating_sub(WINDOW);
-    let report = read(&file)?;
-    print!("{}", table::of_agent(&report["agent"], beyond)?);
-    Ok(())
-}
-
-fn read(file: &Path) -> Result<Value> {
-    let text = fs::read(file).with_context(|| format!("{} cannot be read", file.display()))?;
-    serde_json::from_slice(&text).with_context(|| format!("{} is not JSON", file.display()))
+pub(crate) fn run(workspace: &Workspace, arguments: &[OsString]) -> Result<()> {
+    setup::run(workspace)?;
+    build::release(workspace, &["stall-agent", "stall-tests"])?;
+    let mut command = Command::new(workspace.release("bench"));
+    command.arg("--agent").arg(workspace.release("stall-agent"));
+    match peers::get(&lab::folder(workspace)?) {
+        Ok(peers) => {
+            command.arg("--peers").arg(peers);
+        }
+        Err(error) => say(&format!("no peers to compare with: {error:#}")),
+    }
+    process::become_program(command.args(arguments))
 }

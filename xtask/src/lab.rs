@@ -7,6 +7,7 @@ pub(crate) mod apt;
 pub(crate) mod cpio;
 pub(crate) mod kernel;
 pub(crate) mod modules;
+pub(crate) mod peers;
 pub(crate) mod userland;
 
 use std::fs;

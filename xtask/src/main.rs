@@ -53,8 +53,12 @@ enum Chore {
     },
     /// Run every check and every test, and print the counts
     Test,
-    /// Trace this machine for some seconds and print what that cost
-    Bench,
+    /// Measure what the agent costs beside its peers, on a disk in memory
+    Bench {
+        /// What the program is given, such as --quick or --json FILE
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
     /// Play random mixes on staged disks, and say how often the agent accuses a trim
     Mixes {
         /// What the program is given, such as --count 200 --seed 1 --jobs 4
@@ -109,7 +113,7 @@ fn run(chore: Chore) -> Result<ExitCode> {
         Chore::Build => build::run(&workspace)?,
         Chore::Run { arguments } => build::run_agent(&workspace, &arguments)?,
         Chore::Test => return Ok(test::run(&workspace)),
-        Chore::Bench => bench::run(&workspace)?,
+        Chore::Bench { arguments } => bench::run(&workspace, &arguments)?,
         Chore::Mixes { arguments } => mixes::run(&workspace, &arguments)?,
         Chore::Soak { arguments } => soak::run(&workspace, &arguments)?,
         Chore::Vm { kernels, checks } => return vm::run(&workspace, &kernels, &checks),

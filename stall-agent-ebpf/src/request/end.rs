@@ -5,7 +5,7 @@ use stall_common::loss::Loss;
 use stall_common::record::{EndedRequest, Kind};
 use stall_common::request::{ACTIVE, CLOCKED, OLDER, Op, Request as Slot};
 
-use super::tally::{End, count_series, count_use, measure};
+use super::tally::{End, count_latencies, count_series, count_use, measure};
 use super::{noted, slot};
 use crate::kernel::Request;
 use crate::{discard, disk, ktime, loss, owner, params, record, series};
@@ -19,7 +19,7 @@ pub(super) fn completed(request: Request, failed: bool, bytes: u32) {
     let Some(slot) = seen.or_else(|| older(request)) else {
         return;
     };
-    slot.done_bytes = done_before(slot, left) + u64::from(bytes);
+    slot.done_bytes = done_before(slot, left) + bytes;
     if failed {
         // SAFETY: a field of an element of an array map.
         disk::count(slot.disk, slot.op, |events| unsafe {
@@ -49,8 +49,8 @@ pub(super) fn completed(request: Request, failed: bool, bytes: u32) {
 /// so that one that was not seen shows at the next. Bios merged into a request that was not seen
 /// being issued can only hide that, never pretend it.
 #[inline(always)]
-fn done_before(slot: &Slot, left: u32) -> u64 {
-    let done = u64::from(slot.bytes.saturating_sub(left));
+fn done_before(slot: &Slot, left: u32) -> u32 {
+    let done = slot.bytes.saturating_sub(left);
     if slot.done_bytes >= done {
         return slot.done_bytes;
     }
@@ -77,8 +77,9 @@ fn end(slot: &mut Slot, now: u64) {
         return;
     };
     let end = measure(slot, state, now);
-    if let Some(series) = series::shard(slot.series) {
-        count_series(series, slot, &end);
+    let series = series::shard(slot.series, end.cpu);
+    if let Some(series) = series {
+        count_latencies(series, &end);
     }
     if slot.flags & OLDER != 0 {
         // SAFETY: a field of an element of an array map.
@@ -87,7 +88,11 @@ fn end(slot: &mut Slot, now: u64) {
         });
     }
     let slow = end.total_ns >= params::slow_ns();
-    count_use(slot, &end, slow);
+    if !count_use(slot, &end, slow)
+        && let Some(series) = series
+    {
+        count_series(series, slot, &end);
+    }
     owner::count(slot, end.total_ns, end.service_ns);
     if discard::has_origin(slot.op) {
         end_discard(slot, state, &end);

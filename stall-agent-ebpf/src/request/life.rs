@@ -5,26 +5,33 @@ use core::ffi::c_void;
 
 use stall_common::request::{CLOCKED, SEARCHED};
 
-use super::slot::{active, begin, begin_unseen};
+use super::slot::{active, begin_on, begin_unseen};
 use super::{noted, older};
 use crate::kernel::{Request, Task};
-use crate::{actor, discard, disk, ktime, stack};
+use crate::{cpu, discard, disk, ktime, recent, stack};
 
 /// A new life, in the submitter's context.
 #[inline(always)]
 pub(super) fn submitted(ctx: *mut c_void, request: Request) {
     let now = ktime::now();
-    let Some(slot) = begin(request, request.op() as u8, now, now) else {
+    let op = request.op() as u8;
+    let task = Task::current();
+    let ids = bpf_get_current_pid_tgid();
+    let Some(known) = recent::known(request, op, task, (ids >> 32) as u32, cpu::current()) else {
+        return;
+    };
+    let Some(slot) = begin_on((known.disk, known.series), request, op, now, now) else {
         return;
     };
     if slot.flags & SEARCHED == 0 {
         slot.flags |= SEARCHED;
         older::search(request, slot.disk);
     }
-    slot.tid = bpf_get_current_pid_tgid() as u32;
-    slot.actor = actor::current();
+    slot.tid = ids as u32;
+    slot.actor = known.actor;
+    slot.row = known.row;
     // Whoever else submits is the one it is for.
-    if Task::current().is_kernel_thread() {
+    if task.is_kernel_thread() {
         slot.cgroup = request.cgroup();
     }
     if discard::has_origin(slot.op) {

@@ -10,6 +10,7 @@ use aya_ebpf::maps::{HashMap, PerCpuArray};
 use stall_common::actor::{FLUSH_MACHINERY, UNKNOWN};
 use stall_common::control::CLOSING;
 use stall_common::request::{ACTIVE, CLOCKED, OLDER, Op, Request as Slot};
+use stall_common::uses::NO_ROW;
 
 use super::slot;
 use crate::kernel::Request;
@@ -129,6 +130,7 @@ fn begin(suspect: Suspect, index: u16) {
         sector: suspect.sector(),
         bytes: suspect.bytes_left(),
         actor: if flush { FLUSH_MACHINERY } else { UNKNOWN },
+        row: NO_ROW,
         disk: index,
         series: series::index(state, index.into(), op),
         op,

@@ -1,7 +1,6 @@
 //! How long the disk worked for a request alone, as far as the order of completions tells: for a
 //! single server that is completed - max(queued, last completion before) (Lindley).
 
-use aya_ebpf::helpers::bpf_get_smp_processor_id;
 use aya_ebpf::{macros::map, maps::Array};
 use stall_common::disk::MAX_DISKS;
 use stall_common::request::{Request as Slot, SERVICE_MIN_NS};
@@ -26,7 +25,7 @@ static LAST_ENDED: Array<[Ended; SHARDS]> = Array::with_max_entries(MAX_DISKS as
 /// A request of this length ends now. Its service time; 0 when it is too short to be worth the
 /// look at all CPUs.
 #[inline(always)]
-pub(super) fn ended(slot: &Slot, now: u64, total_ns: u64) -> u64 {
+pub(super) fn ended(slot: &Slot, now: u64, total_ns: u64, cpu: u32) -> u64 {
     let Some(shards) = LAST_ENDED.get_ptr_mut(slot.disk.into()) else {
         return 0;
     };
@@ -35,11 +34,8 @@ pub(super) fn ended(slot: &Slot, now: u64, total_ns: u64) -> u64 {
     } else {
         now.saturating_sub(last(shards, slot.queued_ns))
     };
-    // SAFETY: the helper takes nothing; the index is masked to the array's elements.
-    unsafe {
-        let shard = bpf_get_smp_processor_id() as usize & (SHARDS - 1);
-        (*shards)[shard].at_ns = now;
-    }
+    // SAFETY: the index is masked to the array's elements.
+    unsafe { (*shards)[cpu as usize & (SHARDS - 1)].at_ns = now };
     service_ns
 }
 

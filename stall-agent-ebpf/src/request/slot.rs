@@ -10,9 +10,10 @@ use stall_common::actor::{FLUSH_MACHINERY, UNKNOWN};
 use stall_common::control::CLOSING;
 use stall_common::loss::Loss;
 use stall_common::request::{ACTIVE, CLOCKED, OLDER, Op, Request as Slot, SEARCHED};
+use stall_common::uses::NO_ROW;
 
 use crate::kernel::Request;
-use crate::{control, counter, discard, disk, loss, series};
+use crate::{control, counter, cpu, discard, disk, loss, series};
 
 /// Sized by user space from the tags the disks have.
 #[map]
@@ -48,9 +49,7 @@ pub(super) fn begin_unseen(request: Request, now: u64) -> Option<&'static mut Sl
     Some(slot)
 }
 
-/// The discard clock is read as of `now`: what it was at a stamp in the past it does not tell, so
-/// that an older request's overlap is a lower bound. Not to be read stands for the latest time
-/// there is, which overlaps with nothing.
+/// A life on the disk that is its request's.
 #[inline(always)]
 pub(super) fn begin(
     request: Request,
@@ -59,7 +58,24 @@ pub(super) fn begin(
     now: u64,
 ) -> Option<&'static mut Slot> {
     let index = disk::index(request)?;
-    let state = disk::state(index)?;
+    let series = series::index(disk::state(index)?, index, op);
+    begin_on((index as u16, series), request, op, queued_ns, now)
+}
+
+/// A life on a disk, by its index and that of its series.
+///
+/// The discard clock is read as of `now`: what it was at a stamp in the past it does not tell, so
+/// that an older request's overlap is a lower bound. Not to be read stands for the latest time
+/// there is, which overlaps with nothing.
+#[inline(always)]
+pub(super) fn begin_on(
+    (disk, series): (u16, u16),
+    request: Request,
+    op: u8,
+    queued_ns: u64,
+    now: u64,
+) -> Option<&'static mut Slot> {
+    let state = disk::state(disk.into())?;
     let slot = slot(request).or_else(|| new_slot(request))?;
     if slot.flags & ACTIVE != 0 {
         abandon(slot, now);
@@ -72,8 +88,9 @@ pub(super) fn begin(
     slot.stack = 0;
     slot.cgroup = 0;
     slot.bytes = request.bytes_left();
-    slot.disk = index as u16;
-    slot.series = series::index(state, index, op);
+    slot.row = NO_ROW;
+    slot.disk = disk;
+    slot.series = series;
     slot.op = op;
     slot.flags = (slot.flags & SEARCHED) | ACTIVE;
     slot.requeues = 0;
@@ -94,7 +111,7 @@ fn abandon(slot: &Slot, now: u64) {
     if slot.issued_ns == 0 && slot.flags & OLDER == 0 {
         return;
     }
-    if let Some(series) = series::shard(slot.series) {
+    if let Some(series) = series::shard(slot.series, cpu::current()) {
         // SAFETY: fields of an element of an array map.
         unsafe {
             counter::add(&raw mut (*series).ops, 1);

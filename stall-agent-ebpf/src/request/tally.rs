@@ -2,13 +2,15 @@
 
 use stall_common::disk::{DiskState, Latency, Series};
 use stall_common::request::Request as Slot;
+use stall_common::uses::NO_ROW;
 
 use super::service;
-use crate::{actor, counter, discard, exposure, ktime, series};
+use crate::{counter, cpu, discard, exposure, ktime, series, uses};
 
 /// What an end amounts to.
 pub(super) struct End {
     pub(super) now: u64,
+    pub(super) cpu: u32,
     /// issued - queued; `None` when it was not seen being issued.
     pub(super) queue_ns: Option<u64>,
     /// completed - issued; likewise.
@@ -20,8 +22,21 @@ pub(super) struct End {
     pub(super) service_ns: u64,
 }
 
+impl End {
+    /// The whole time of a request that was not seen being issued; of others it is in two parts.
+    #[inline(always)]
+    fn unissued_ns(&self) -> u64 {
+        if self.queue_ns.is_none() {
+            self.total_ns
+        } else {
+            0
+        }
+    }
+}
+
 #[inline(always)]
 pub(super) fn measure(slot: &Slot, state: *mut DiskState, now: u64) -> End {
+    let cpu = cpu::current();
     let issued = slot.issued_ns != 0;
     let overlap_ns = if discard::is_discard(slot.op) {
         0
@@ -32,30 +47,24 @@ pub(super) fn measure(slot: &Slot, state: *mut DiskState, now: u64) -> End {
     let total_ns = ktime::between(slot.queued_ns, now);
     End {
         now,
+        cpu,
         queue_ns: issued.then(|| ktime::between(slot.queued_ns, slot.issued_ns)),
         device_ns: issued.then(|| ktime::between(slot.issued_ns, now)),
         total_ns,
         overlap_ns,
-        service_ns: service::ended(slot, now, total_ns),
+        service_ns: service::ended(slot, now, total_ns, cpu),
     }
 }
 
 #[inline(always)]
-pub(super) fn count_series(series: *mut Series, slot: &Slot, end: &End) {
-    // SAFETY: fields of an element of an array map.
-    unsafe {
-        counter::add(&raw mut (*series).ops, 1);
-        counter::add(&raw mut (*series).bytes, slot.done_bytes);
-        counter::add(&raw mut (*series).total_ns, end.total_ns);
-        counter::raise(&raw mut (*series).slowest_ns, end.total_ns);
-        if let Some(queue_ns) = end.queue_ns {
-            counter::add(&raw mut (*series).queue_ns, queue_ns);
-            series::observe(series, Latency::Queue, queue_ns);
-        }
-        if let Some(device_ns) = end.device_ns {
-            counter::add(&raw mut (*series).device_ns, device_ns);
-            series::observe(series, Latency::Device, device_ns);
-        }
+pub(super) fn count_latencies(series: *mut Series, end: &End) {
+    // SAFETY: a field of an element of an array map.
+    unsafe { counter::raise(&raw mut (*series).slowest_ns, end.total_ns) };
+    if let Some(queue_ns) = end.queue_ns {
+        series::observe(series, Latency::Queue, queue_ns);
+    }
+    if let Some(device_ns) = end.device_ns {
+        series::observe(series, Latency::Device, device_ns);
     }
     series::observe(series, Latency::Total, end.total_ns);
     if end.overlap_ns > 0 {
@@ -63,18 +72,41 @@ pub(super) fn count_series(series: *mut Series, slot: &Slot, end: &End) {
     }
 }
 
+/// Of a request that no row of uses counted: what those hold is not counted here again.
+#[inline(never)]
+pub(super) fn count_series(series: *mut Series, slot: &Slot, end: &End) {
+    // SAFETY: fields of an element of an array map.
+    unsafe {
+        counter::add(&raw mut (*series).ops, 1);
+        counter::add(&raw mut (*series).bytes, slot.done_bytes.into());
+        counter::add(&raw mut (*series).queue_ns, end.queue_ns.unwrap_or(0));
+        counter::add(&raw mut (*series).device_ns, end.device_ns.unwrap_or(0));
+        counter::add(&raw mut (*series).unissued_ns, end.unissued_ns());
+    }
+}
+
+/// False when there is no row for it.
 #[inline(always)]
-pub(super) fn count_use(slot: &Slot, end: &End, slow: bool) {
-    let Some(row) = actor::row(slot.actor, slot.disk, slot.op) else {
-        return;
+pub(super) fn count_use(slot: &Slot, end: &End, slow: bool) -> bool {
+    let number = if slot.row == NO_ROW {
+        uses::number(slot.actor, slot.disk, slot.op)
+    } else {
+        slot.row
     };
-    // SAFETY: fields of an element of a hash map that is never deleted.
+    let Some((row, place)) = uses::copy(number, end.cpu) else {
+        return false;
+    };
+    // SAFETY: fields of an element of an array map.
     unsafe {
         counter::add(&raw mut (*row).ops, 1);
-        counter::add(&raw mut (*row).bytes, slot.done_bytes);
-        counter::add(&raw mut (*row).queue_ns, end.queue_ns.unwrap_or(0));
-        counter::add(&raw mut (*row).device_ns, end.device_ns.unwrap_or(0));
-        counter::add(&raw mut (*row).total_ns, end.total_ns);
+        counter::add(&raw mut (*row).bytes, slot.done_bytes.into());
+        match (end.queue_ns, end.device_ns) {
+            (Some(queue_ns), Some(device_ns)) => {
+                counter::add(&raw mut (*row).queue_ns, queue_ns);
+                counter::add(&raw mut (*row).device_ns, device_ns);
+            }
+            _ => counter::add(&raw mut (*row).unissued_ns, end.total_ns),
+        }
         counter::raise(&raw mut (*row).slowest_ns, end.total_ns);
         if slow {
             counter::add(&raw mut (*row).slow_ops, 1);
@@ -89,6 +121,7 @@ pub(super) fn count_use(slot: &Slot, end: &End, slow: bool) {
             counter::add(&raw mut (*row).exposed_total_ns, end.total_ns);
             counter::add(&raw mut (*row).overlap_ns, end.overlap_ns);
         }
-        exposure::observe((*row).sides, end.overlap_ns > 0, end.total_ns);
     }
+    exposure::observe(place, end.overlap_ns > 0, end.total_ns);
+    true
 }

@@ -11,10 +11,8 @@ pub(super) fn agent(capture: &Capture) -> model::Agent {
         .programs
         .iter()
         .fold(0u64, |sum, program| sum.saturating_add(program.run_ns));
-    let cpu_time = capture
-        .window
-        .length_ns()
-        .saturating_mul(u64::from(capture.host.cpus));
+    let timed_ns = cost.timed_ns.unwrap_or_else(|| capture.window.length_ns());
+    let cpu_time = timed_ns.saturating_mul(u64::from(capture.host.cpus));
     model::Agent {
         version: capture.agent_version.clone(),
         judged_by: env!("STALL_AGENT_VERSION").to_owned(),
@@ -24,6 +22,7 @@ pub(super) fn agent(capture: &Capture) -> model::Agent {
         cpu_system_ns: cost.cpu_system_ns,
         peak_rss_bytes: cost.peak_rss_bytes,
         map_memory_bytes: cost.map_memory_bytes,
+        programs_timed_ns: timed_ns,
         programs_run_ns: run_ns,
         programs_cpu_share: ratio(run_ns, cpu_time),
         programs: cost.programs.iter().map(program).collect(),

@@ -24,6 +24,10 @@ pub struct Overhead {
     /// Sum over the maps of what the kernel charges for them.
     pub map_memory_bytes: u64,
     pub programs: Vec<ProgramCost>,
+    /// How long the kernel counted and timed the programs, from the start of the window on; all of it where it is not
+    /// said.
+    #[serde(default)]
+    pub timed_ns: Option<u64>,
 }
 
 /// What the kernel measured of one program.

@@ -65,7 +65,7 @@ pub fn ended(record: &EndedRequest, stacks: &mut Stacks) -> capture::EndedReques
         tid: request.tid,
         disk: request.disk,
         op: op(request.op),
-        bytes: request.done_bytes,
+        bytes: request.done_bytes.into(),
         sector: request.sector,
         queued_ns: request.queued_ns,
         issued_ns: issued(request),

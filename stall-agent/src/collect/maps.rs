@@ -3,7 +3,6 @@
 use anyhow::{Context as _, Result};
 use aya::Ebpf;
 use aya::maps::{Array, HashMap, MapData, RingBuf};
-use stall_common::actor::{Use, UseKey};
 use stall_common::blocked::{Blocked, BlockedKey, Sleep};
 use stall_common::discard::{DiscardKey, Discards};
 use stall_common::disk::{DiskState, NAME_LEN, Series};
@@ -11,6 +10,7 @@ use stall_common::exposure::Sides;
 use stall_common::owner::{Owned, OwnerKey};
 use stall_common::request::Request;
 use stall_common::stack::Stack;
+use stall_common::uses::{Use, UseKey};
 
 /// Typed handles.
 pub struct Maps {
@@ -21,7 +21,9 @@ pub struct Maps {
     pub disk_states: Array<MapData, DiskState>,
     /// By name, filled up with zeros.
     pub disk_filter: HashMap<MapData, [u8; NAME_LEN], u32>,
-    pub uses: HashMap<MapData, UseKey, Use>,
+    /// Numbers of rows.
+    pub uses: HashMap<MapData, UseKey, u32>,
+    pub use_rows: Array<MapData, Use>,
     pub sides: Array<MapData, Sides>,
     pub owners: HashMap<MapData, OwnerKey, Owned>,
     pub discards: HashMap<MapData, DiscardKey, Discards>,
@@ -57,6 +59,7 @@ impl Maps {
             disk_states: take!(ebpf, "DISK_STATES"),
             disk_filter: take!(ebpf, "DISK_FILTER"),
             uses: take!(ebpf, "USES"),
+            use_rows: take!(ebpf, "USE_ROWS"),
             sides: take!(ebpf, "SIDES"),
             owners: take!(ebpf, "OWNERS"),
             discards: take!(ebpf, "DISCARDS"),

@@ -12,3 +12,4 @@ pub mod records;
 pub mod series;
 pub mod snapshot;
 pub mod stacks;
+pub mod uses;

@@ -2,6 +2,7 @@
 
 use stall_common::disk::{LATENCIES, Latency, Series as Shard};
 use stall_common::histogram::{BUCKETS, WIDE, middle, wide};
+use stall_common::uses::Use;
 
 use crate::capture::Histogram;
 
@@ -39,10 +40,10 @@ impl Default for Series {
 }
 
 impl Series {
-    /// Takes in what the shards hold now. Returns what the plain sums grew by.
-    pub fn update(&mut self, shards: impl Iterator<Item = Shard>) -> Sums {
+    /// Takes in what the rows of uses hold of it, and what the shards hold now. Returns what the plain sums grew by.
+    pub fn update(&mut self, used: Sums, shards: impl Iterator<Item = Shard>) -> Sums {
         let mut now = Box::new([[0u32; BUCKETS]; LATENCIES]);
-        let mut sums = Sums::default();
+        let mut sums = used;
         for shard in shards {
             sums.add(&shard);
             for (to, from) in now
@@ -113,12 +114,22 @@ impl Series {
 }
 
 impl Sums {
+    /// What one actor did.
+    pub fn add_use(&mut self, used: &Use) {
+        self.ops += used.ops;
+        self.bytes += used.bytes;
+        self.queue_ns += used.queue_ns;
+        self.device_ns += used.device_ns;
+        self.total_ns += used.total_ns();
+        self.slowest_ns = self.slowest_ns.max(used.slowest_ns);
+    }
+
     fn add(&mut self, shard: &Shard) {
         self.ops += shard.ops;
         self.bytes += shard.bytes;
         self.queue_ns += shard.queue_ns;
         self.device_ns += shard.device_ns;
-        self.total_ns += shard.total_ns;
+        self.total_ns += shard.queue_ns + shard.device_ns + shard.unissued_ns;
         self.slowest_ns = self.slowest_ns.max(shard.slowest_ns);
     }
 
@@ -149,7 +160,7 @@ mod tests {
             bytes: 0,
             queue_ns: 0,
             device_ns: 0,
-            total_ns: 0,
+            unissued_ns: 0,
             slowest_ns: 0,
             histograms,
         }
@@ -158,11 +169,35 @@ mod tests {
     #[test]
     fn shards_add_up_and_wrapping_counts_do_not_matter() {
         let mut series = Series::default();
-        series.update([shard(1, 9, u32::MAX), shard(2, 9, 0)].into_iter());
-        let grown = series.update([shard(4, 9, 1), shard(3, 9, 1)].into_iter());
+        series.update(
+            Sums::default(),
+            [shard(1, 9, u32::MAX), shard(2, 9, 0)].into_iter(),
+        );
+        let grown = series.update(
+            Sums::default(),
+            [shard(4, 9, 1), shard(3, 9, 1)].into_iter(),
+        );
         assert_eq!(grown.ops, 4);
         let expected = Histogram(vec![(9, u64::from(u32::MAX) + 3)]);
         assert_eq!(series.histogram(Latency::Total), expected);
+    }
+
+    #[test]
+    fn what_actors_did_is_part_of_it() {
+        let mut series = Series::default();
+        let used = Use {
+            ops: 5,
+            queue_ns: 100,
+            device_ns: 20,
+            unissued_ns: 3,
+            ..Use::default()
+        };
+        let mut sums = Sums::default();
+        sums.add_use(&used);
+        sums.add_use(&used);
+        let grown = series.update(sums, [shard(1, 9, 1)].into_iter());
+        assert_eq!((grown.ops, grown.total_ns), (11, 246));
+        assert_eq!(series.update(sums, [shard(1, 9, 1)].into_iter()).ops, 0);
     }
 
     #[test]
@@ -170,10 +205,10 @@ mod tests {
         let mut series = Series::default();
         let (fast, slow) = (bucket(100_000) as usize, bucket(90_000_000) as usize);
         assert_eq!(series.recent_quantile_ns(0.5), None);
-        series.update([shard(1, slow, 100)].into_iter());
+        series.update(Sums::default(), [shard(1, slow, 100)].into_iter());
         let mut second = shard(1, slow, 101);
         second.histograms[Latency::Total as usize][fast] = 9;
-        series.update([second].into_iter());
+        series.update(Sums::default(), [second].into_iter());
         assert_eq!(series.recent_quantile_ns(0.5), Some(middle(fast)));
         assert_eq!(series.recent_quantile_ns(0.99), Some(middle(slow)));
         let expected = [(wide(fast) as u8, 9), (wide(slow) as u8, 1)];

@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, HashMap};
 
 use anyhow::Result;
-use stall_common::actor::{Use as Sums, UseKey};
 use stall_common::discard;
 use stall_common::disk::{DiskState, Latency};
 use stall_common::exposure::{EXPOSED, Sides, UNEXPOSED, finer};
+use stall_common::uses::{Use as Sums, UseKey};
 
 use super::maps::Maps;
 use super::series::Series;
+use super::uses;
 use crate::capture::{
     self, Histogram, Interval, IntervalDiscards, IntervalSeries, IntervalUse, Op,
 };
@@ -18,7 +19,8 @@ use crate::capture::{
 pub struct Snapshots {
     shards: u32,
     series: BTreeMap<(u16, u8), Series>,
-    uses: HashMap<UseKey, Sums>,
+    /// With the numbers of their rows.
+    uses: HashMap<UseKey, (u32, Sums)>,
     /// The discard clock of each disk at the last look. It begins at 0 with the window.
     clocks: BTreeMap<u16, u64>,
     last_ns: u64,
@@ -52,8 +54,8 @@ impl Snapshots {
     ///
     /// When the kernel refuses to read a map.
     pub fn take(&mut self, maps: &Maps, disks: u16, now_ns: u64, blocked_tasks: u32) -> Result<()> {
-        let series = self.series(maps)?;
         let uses = self.uses(maps)?;
+        let series = self.series(maps)?;
         let discards = self.discards(maps, disks, now_ns)?;
         self.intervals.push(Interval {
             start_ns: self.last_ns,
@@ -111,11 +113,11 @@ impl Snapshots {
     /// The rows of the capture per actor, disk and operation.
     #[must_use]
     pub fn use_rows(&self, maps: &Maps) -> Vec<capture::Use> {
-        let sides = |sums: &Sums| maps.sides.get(&sums.sides, 0).ok();
-        let mut rows: Vec<_> = self
-            .uses
-            .iter()
-            .map(|(key, sums)| use_row(*key, sums, sides(sums).as_ref()))
+        let sides = |row: u32| uses::sides(maps, row, self.shards);
+        // A row is made when a request is submitted, and says nothing before one has ended.
+        let ended = self.uses.iter().filter(|(_, (_, sums))| sums.ops > 0);
+        let mut rows: Vec<_> = ended
+            .map(|(key, (row, sums))| use_row(*key, sums, &sides(*row)))
             .collect();
         rows.sort_by_key(|row| (row.disk, row.actor, row.op));
         rows
@@ -123,6 +125,7 @@ impl Snapshots {
 
     fn series(&mut self, maps: &Maps) -> Result<Vec<IntervalSeries>> {
         let mut rows = Vec::new();
+        let used = self.used();
         for id in &maps.series_ids {
             let (key, number) = id?;
             let (disk, op) = ((key >> 8) as u16, key as u8);
@@ -131,7 +134,8 @@ impl Snapshots {
             let shards = (first..first.saturating_add(self.shards))
                 .map_while(|index| maps.series.get(&index, 0).ok());
             let series = self.series.entry((disk, op)).or_default();
-            let grown = series.update(shards);
+            let used = used.get(&(disk, op)).copied().unwrap_or_default();
+            let grown = series.update(used, shards);
             if grown.ops > 0 {
                 rows.push(interval_row(disk, super::in_flight::op(op), series, &grown));
             }
@@ -140,11 +144,23 @@ impl Snapshots {
         Ok(rows)
     }
 
+    /// What all actors did, by disk and operation, at the last look.
+    fn used(&self) -> HashMap<(u16, u8), super::series::Sums> {
+        let mut used = HashMap::<_, super::series::Sums>::new();
+        for (key, (_, sums)) in &self.uses {
+            let of = (key.disk, key.op as u8);
+            used.entry(of).or_default().add_use(sums);
+        }
+        used
+    }
+
     fn uses(&mut self, maps: &Maps) -> Result<Vec<IntervalUse>> {
         let mut rows = Vec::new();
         for row in &maps.uses {
-            let (key, now) = row?;
-            let before = self.uses.insert(key, now).unwrap_or_default();
+            let (key, number) = row?;
+            let now = uses::sums(maps, number, self.shards);
+            let before = self.uses.insert(key, (number, now));
+            let before = before.map_or_else(Sums::default, |(_, sums)| sums);
             if now.ops > before.ops {
                 rows.push(IntervalUse {
                     actor: key.actor,
@@ -222,9 +238,7 @@ fn row(disk: u16, op: Op, series: &Series, events: &stall_common::disk::Events) 
     }
 }
 
-fn use_row(key: UseKey, sums: &Sums, sides: Option<&Sides>) -> capture::Use {
-    let side =
-        |index: usize| sides.map_or_else(Histogram::default, |sides| side(&sides.counts[index]));
+fn use_row(key: UseKey, sums: &Sums, sides: &Sides) -> capture::Use {
     capture::Use {
         actor: key.actor,
         disk: key.disk,
@@ -233,7 +247,7 @@ fn use_row(key: UseKey, sums: &Sums, sides: Option<&Sides>) -> capture::Use {
         bytes: sums.bytes,
         queue_ns: sums.queue_ns,
         device_ns: sums.device_ns,
-        total_ns: sums.total_ns,
+        total_ns: sums.total_ns(),
         slowest_ns: sums.slowest_ns,
         slow_ops: sums.slow_ops,
         slow_total_ns: sums.slow_total_ns,
@@ -242,8 +256,8 @@ fn use_row(key: UseKey, sums: &Sums, sides: Option<&Sides>) -> capture::Use {
         exposed_slow_ops: sums.exposed_slow_ops,
         exposed_total_ns: sums.exposed_total_ns,
         overlap_ns: sums.overlap_ns,
-        exposed_latency: side(EXPOSED),
-        unexposed_latency: side(UNEXPOSED),
+        exposed_latency: side(&sides.counts[EXPOSED]),
+        unexposed_latency: side(&sides.counts[UNEXPOSED]),
     }
 }
 

@@ -20,7 +20,8 @@ use super::sizes::Sizes;
 use crate::capture::{Hook, HookState};
 
 /// The object `build.rs` made.
-static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/stall-agent-ebpf"));
+pub(super) static OBJECT: &[u8] =
+    aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/stall-agent-ebpf"));
 
 /// The `log` level that `-v` turns on in the programs; 0 is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,9 @@
 //! How many elements each map gets, and what that costs in kernel memory; pure.
 
-use stall_common::disk::MAX_DISKS;
+use stall_common::disk::{MAX_DISKS, Series};
+use stall_common::exposure::Sides;
+use stall_common::recent::PLACES;
+use stall_common::uses::{self, Use};
 
 /// Numbers of elements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -9,7 +12,7 @@ pub struct Sizes {
     pub requests: u32,
     /// Disk x operation.
     pub series: u32,
-    /// Copies of each series; a power of two.
+    /// Copies of each series, and of the first rows of uses; a power of two.
     pub shards: u32,
     /// Bytes of the record ring; a power of two of pages.
     pub ring_bytes: u32,
@@ -19,6 +22,8 @@ pub struct Sizes {
     pub actors: u32,
     /// Elements of maps by name, in place of what they would get.
     pub limits: Limits,
+    /// CPUs there may be.
+    pub cpus: u32,
 }
 
 /// Elements of maps, by name.
@@ -32,12 +37,21 @@ const SERIES_PER_DISK: u32 = 5;
 /// Some thousand records.
 const RING_BYTES: u32 = 1 << 19;
 
+/// CPUs up to which a host is small.
+const SMALL: u32 = 8;
+/// What all maps may take on a small host, and on a larger one, bytes.
+const BUDGETS: [u64; 2] = [32 << 20, 96 << 20];
+/// An element of `REQUESTS`, and its share of the buckets (kernel/bpf/hashtab.c).
+const REQUEST_BYTES: u64 = 128 + 16;
+/// What does not depend on the host, less than.
+const OTHER_BYTES: u64 = 6 << 20;
+
 impl Sizes {
     /// For a host with so many possible CPUs, disks, request tags in all, and bytes in a page.
     #[must_use]
     pub fn for_host(cpus: u32, disks: u32, tags: u32, page_bytes: u32) -> Self {
         let disks = disks.clamp(8, MAX_DISKS as u32);
-        Self {
+        let mut sizes = Self {
             requests: tags.next_power_of_two().clamp(4096, 65536),
             series: (disks * SERIES_PER_DISK).clamp(64, 256),
             shards: cpus.next_power_of_two().clamp(1, MAX_SHARDS),
@@ -45,19 +59,49 @@ impl Sizes {
             sleeps: 16384,
             actors: 4096,
             limits: &[],
+            cpus,
+        };
+        while sizes.shards > 1 && sizes.bytes() > budget(cpus) {
+            sizes.shards /= 2;
         }
+        sizes
     }
 
     /// Elements of the maps whose size is decided here; of several for one map the last counts.
     pub fn maps(&self) -> impl Iterator<Item = (&'static str, u32)> {
+        let uses = uses::places(self.shards);
         let own = [
             ("REQUESTS", self.requests),
             ("SERIES", self.series * self.shards),
+            ("USE_ROWS", uses),
+            ("SIDES", uses),
+            ("RECENT", PLACES * self.cpus),
             ("RECORDS", self.ring_bytes),
             ("SLEEPS", self.sleeps),
             ("ACTORS", self.actors),
         ];
         own.into_iter().chain(self.limits.iter().copied())
+    }
+
+    /// What all maps take, about; never less than they do.
+    fn bytes(&self) -> u64 {
+        let series = u64::from(self.series * self.shards) * size_of::<Series>() as u64;
+        let uses =
+            u64::from(uses::places(self.shards)) * (size_of::<Use>() + size_of::<Sides>()) as u64;
+        let by_cpu = u64::from(self.cpus) * BYTES_BY_CPU;
+        let requests = u64::from(self.requests) * REQUEST_BYTES;
+        series + uses + by_cpu + requests + u64::from(self.ring_bytes) + OTHER_BYTES
+    }
+}
+
+/// Of `RECENT` and what else each CPU has its own of.
+const BYTES_BY_CPU: u64 = (PLACES as u64) * 64 + 4096;
+
+const fn budget(cpus: u32) -> u64 {
+    if cpus <= SMALL {
+        BUDGETS[0]
+    } else {
+        BUDGETS[1]
     }
 }
 
@@ -68,7 +112,12 @@ fn ring_bytes(page_bytes: u32) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+
+    use aya_obj::generated::bpf_map_type;
+
     use super::*;
+    use crate::probe::loader::OBJECT;
 
     #[test]
     fn small_hosts_get_small_maps() {
@@ -83,6 +132,74 @@ mod tests {
             (sizes.shards, sizes.series, sizes.requests),
             (16, 256, 65536)
         );
+    }
+
+    /// What the kernel takes for a map: arrays have no head to an element, elements of hash maps one of 48 bytes and a
+    /// bucket of 16 (kernel/bpf/arraymap.c, hashtab.c, ringbuf.c).
+    fn bytes_of(map: &aya_obj::Map, entries: u32, cpus: u32) -> u64 {
+        let entries = u64::from(entries);
+        let (key, value) = (aligned(map.key_size()), aligned(map.value_size()));
+        match bpf_map_type::try_from(map.map_type()).unwrap() {
+            bpf_map_type::BPF_MAP_TYPE_ARRAY => entries * value,
+            bpf_map_type::BPF_MAP_TYPE_PERCPU_ARRAY => entries * value * u64::from(cpus),
+            bpf_map_type::BPF_MAP_TYPE_HASH | bpf_map_type::BPF_MAP_TYPE_LRU_HASH => {
+                // A hash map has one element more for each CPU (`extra_elems`).
+                (entries + u64::from(cpus)) * (48 + key + value) + entries.next_power_of_two() * 16
+            }
+            bpf_map_type::BPF_MAP_TYPE_RINGBUF => entries + (3 << 12),
+            bpf_map_type::BPF_MAP_TYPE_PERF_EVENT_ARRAY => entries * 8,
+            other => panic!("what does a map of type {other:?} take?"),
+        }
+    }
+
+    fn aligned(bytes: u32) -> u64 {
+        u64::from(bytes).next_multiple_of(8)
+    }
+
+    /// All maps of the object, at the sizes decided here or their own.
+    fn bytes_of_all(sizes: &Sizes) -> u64 {
+        let decided: HashMap<_, _> = sizes.maps().into_iter().collect();
+        let object = aya_obj::Object::parse(OBJECT).unwrap();
+        let maps = object.maps.iter().map(|(name, map)| {
+            let entries = decided.get(name.as_str()).copied();
+            bytes_of(
+                map,
+                entries.unwrap_or_else(|| map.max_entries()),
+                sizes.cpus,
+            )
+        });
+        maps.sum()
+    }
+
+    #[test]
+    fn maps_stay_within_their_budget_whatever_the_host() {
+        for cpus in [1, 2, 4, 8, 16, 32, 128, 512] {
+            for disks in [1, 8, 16, 64, 500] {
+                for tags in [128, 10_000, 1_000_000] {
+                    let sizes = Sizes::for_host(cpus, disks, tags, 4096);
+                    let bytes = bytes_of_all(&sizes);
+                    println!(
+                        "{cpus} CPUs, {disks} disks, {tags} tags: {bytes} bytes, {} shards",
+                        sizes.shards
+                    );
+                    assert!(
+                        bytes <= sizes.bytes(),
+                        "{bytes} are more than {}",
+                        sizes.bytes()
+                    );
+                    assert!(
+                        bytes <= budget(cpus),
+                        "{bytes} for {cpus} CPUs and {disks} disks"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_large_host_has_a_copy_for_every_eight_cpus() {
+        assert_eq!(Sizes::for_host(128, 64, 65_536, 4096).shards, 16);
+        assert_eq!(Sizes::for_host(8, 16, 4096, 4096).shards, 8);
     }
 
     #[test]

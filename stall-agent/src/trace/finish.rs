@@ -39,9 +39,9 @@ pub(super) fn finish(
         .iter()
         .map(|program| program.recursion_misses)
         .sum();
-    drop(session.timed.take());
     let overhead = Overhead {
         attach_ns: session.attach_ns,
+        timed_ns: Some(session.timing.end()),
         map_memory_bytes: overhead::map_memory_bytes(),
         programs,
         ..Overhead::default()

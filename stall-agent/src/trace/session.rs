@@ -1,6 +1,5 @@
 //! A run while its window is open: records and snapshots as they come.
 
-use std::os::fd::OwnedFd;
 use std::time::Instant;
 
 use aya::maps::{MapData, RingBuf};
@@ -20,6 +19,7 @@ use crate::collect::stacks::Stacks;
 use crate::collect::{clock, in_flight};
 use crate::config;
 use crate::host::HostRoot;
+use crate::overhead::Timing;
 use crate::probe::loader::Attached;
 use crate::progress::{Line, Progress, Verbosity, Worst};
 
@@ -30,8 +30,7 @@ const KEPT: usize = 2_000;
 pub(super) struct Session {
     pub(super) attached: Attached,
     pub(super) maps: Maps,
-    /// Keeps the kernel timing our programs.
-    pub(super) timed: Option<OwnedFd>,
+    pub(super) timing: Timing,
     pub(super) names: Names,
     pub(super) host_disks: HostDisks,
     pub(super) host_root: HostRoot,
@@ -99,7 +98,7 @@ impl Session {
         let Parts {
             attached,
             maps,
-            timed,
+            timing,
             names,
             sizes,
             gaps,
@@ -112,7 +111,7 @@ impl Session {
         Self {
             attached,
             maps,
-            timed,
+            timing,
             names,
             host_disks,
             host_root: config.host_root.clone(),
@@ -153,6 +152,7 @@ impl Session {
 
     /// Closes an interval. Returns the tasks in D at its end.
     pub(super) fn tick(&mut self, end: Option<Instant>) -> Vec<Found> {
+        self.timing.end_when_due();
         let found = self.snapshot(clock::monotonic_ns());
         // A failure leaves the budget spent, which is counted.
         let _reset = self.maps.records_sent.set(0, 0, 0);

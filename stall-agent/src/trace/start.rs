@@ -2,7 +2,7 @@
 //! window begins.
 
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::AsRawFd;
 use std::time::Instant;
 
 use aya::maps::{MapData, RingBuf};
@@ -90,7 +90,7 @@ pub(super) fn start(
     let undisturbed = Undisturbed::begin();
     let mut loaded = load(config, facts, steps, &sizes)?;
     let (maps, sources) = take(&mut loaded, config)?;
-    let timed = overhead::measure();
+    let timing = overhead::Timing::start();
     // Its files lie on disks, which may hang from now on.
     let host = system::host(&config.host_root);
     let disks = block_device::disks(&config.host_root);
@@ -106,7 +106,7 @@ pub(super) fn start(
     let parts = Parts {
         attached,
         maps,
-        timed,
+        timing,
         names,
         sizes,
         gaps: coverage::gaps(facts),
@@ -127,8 +127,7 @@ pub(super) fn start(
 pub(super) struct Parts {
     pub(super) attached: Attached,
     pub(super) maps: Maps,
-    /// Keeps the kernel timing our programs.
-    pub(super) timed: Option<OwnedFd>,
+    pub(super) timing: overhead::Timing,
     pub(super) names: Names,
     pub(super) sizes: Sizes,
     pub(super) gaps: Vec<Gap>,

@@ -50,6 +50,7 @@ nix::ioctl_none_bad!(loop_ctl_get_free, 0x4C82);
 nix::ioctl_write_int_bad!(loop_ctl_add, 0x4C80);
 nix::ioctl_write_int_bad!(loop_ctl_remove, 0x4C81);
 nix::ioctl_none_bad!(loop_clr_fd, 0x4C01);
+nix::ioctl_write_int_bad!(loop_ctl_remove, 0x4C81);
 nix::ioctl_write_ptr_bad!(loop_configure, 0x4C0A, LoopConfig);
 
 /// An attached loop device.
@@ -162,6 +163,25 @@ impl Drop for LoopDevice {
         if let Err(error) = self.detach() {
             eprintln!("staged disk: {error:#}");
         }
+    }
+}
+
+/// All that the kernel has, attached or not.
+pub fn names() -> Vec<String> {
+    let entries = std::fs::read_dir("/sys/block").into_iter().flatten();
+    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    names.filter(|name| name.starts_with("loop")).collect()
+}
+
+/// Has the kernel forget a detached device, unless somebody else has taken it since.
+pub fn remove(device: &LoopDevice) -> Result<()> {
+    let number = device.name.trim_start_matches("loop").parse();
+    let number = number.context("a loop device has a number")?;
+    let control = open(Path::new("/dev/loop-control"))?;
+    // SAFETY: the request takes a number; the descriptor is open.
+    match unsafe { loop_ctl_remove(control.as_raw_fd(), number) } {
+        Ok(_) | Err(Errno::EBUSY | Errno::ENODEV) => Ok(()),
+        Err(errno) => Err(errno).with_context(|| format!("removing {}", device.name)),
     }
 }
 

@@ -70,6 +70,26 @@ impl Apt {
         self.fetch(&["--target-release", suite], packages, to)
     }
 
+    /// Packages of one suite with all they depend on, down to the C library: this apt knows of nothing installed.
+    pub(crate) fn unpack_whole(&self, suite: &str, packages: &[&str], to: &Path) -> Result<()> {
+        let archives = self.folder.join("archives");
+        // What an interrupted run left.
+        let _absent = fs::remove_dir_all(&archives);
+        make(&archives.join("partial"))?;
+        let mut command = self.command("apt-get");
+        command
+            .args(["install", "--download-only", "--yes", "--quiet=2"])
+            .args(["--no-install-recommends", "--target-release", suite])
+            .arg("--option=Debug::NoLocking=true")
+            .arg(format!(
+                "--option=Dir::Cache::archives={}",
+                archives.display()
+            ))
+            .args(packages);
+        process::run(&mut command)?;
+        extract_all(&archives, to)
+    }
+
     fn fetch(&self, options: &[&str], packages: &[String], to: &Path) -> Result<bool> {
         let archives = self.folder.join("archives");
         // What an interrupted run left.
@@ -80,12 +100,7 @@ impl Apt {
         if !process::succeeds(command.args(["download", "--quiet=2"]).args(packages)) {
             return Ok(false);
         }
-        for entry in fs::read_dir(&archives)? {
-            let deb = entry?.path();
-            make(to)?;
-            process::run(Command::new("dpkg-deb").arg("--extract").arg(&deb).arg(to))?;
-            fs::remove_file(&deb)?;
-        }
+        extract_all(&archives, to)?;
         Ok(true)
     }
 
@@ -161,6 +176,19 @@ impl Apt {
         command.env("APT_CONFIG", self.configuration());
         command
     }
+}
+
+/// Unpacks the packages of a folder and removes them.
+fn extract_all(archives: &Path, to: &Path) -> Result<()> {
+    make(to)?;
+    for entry in fs::read_dir(archives)? {
+        let deb = entry?.path();
+        if deb.extension().is_some_and(|ending| ending == "deb") {
+            process::run(Command::new("dpkg-deb").arg("--extract").arg(&deb).arg(to))?;
+            fs::remove_file(&deb)?;
+        }
+    }
+    Ok(())
 }
 
 /// The machine's own mirror of Debian, so that a proxy or a copy at hand is used.

@@ -22,9 +22,12 @@ pub struct Agent {
     pub peak_rss_bytes: u64,
     /// What the kernel charges for the maps.
     pub map_memory_bytes: u64,
+    /// How long the kernel counted and timed the programs, from the start of the window on.
+    #[serde(default)]
+    pub programs_timed_ns: u64,
     /// Sum of the programs' `run_ns`.
     pub programs_run_ns: u64,
-    /// The same as a share of the window's time on all CPUs.
+    /// The same as a share of that time on all CPUs.
     pub programs_cpu_share: Option<f64>,
     /// Each BPF program.
     pub programs: Vec<Program>,
@@ -65,9 +68,9 @@ pub struct Lacking {
 pub struct Program {
     /// Its name.
     pub name: String,
-    /// Times it ran.
+    /// Times it ran while it was timed.
     pub runs: u64,
-    /// Time it ran.
+    /// Time it then ran.
     pub run_ns: u64,
     /// Average of one run.
     pub mean_run_ns: Option<f64>,

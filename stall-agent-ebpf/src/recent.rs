@@ -1,0 +1,140 @@
+//! What a submission needs to know of its disk and process, found with no look-up in a hash map when there was one like
+//! it on this CPU before.
+//!
+//! A place is taken only when the disk's address and number, the process's id and start and the operation are the same and
+//! no actor has ended since: so what comes where another disk or process was is looked up anew.
+//!
+//! An interrupt may submit between any two instructions of the submission it interrupts. What it changes shows in the
+//! place's sequence; what it finds half written it leaves alone.
+
+use aya_ebpf::{macros::map, maps::Array};
+use core::ptr::{read_volatile, write_volatile};
+use stall_common::actor::UNKNOWN;
+use stall_common::recent::{PLACES, PLACES_BITS, Recent};
+
+use crate::kernel::{Gendisk, Request, Task};
+use crate::{actor, disk, series, uses};
+
+/// Sized by user space: places and CPUs.
+#[map]
+static RECENT: Array<Recent> = Array::with_max_entries(PLACES, 0);
+
+/// What is known of a submission.
+pub(crate) struct Known {
+    pub(crate) actor: u32,
+    pub(crate) row: u32,
+    pub(crate) disk: u16,
+    pub(crate) series: u16,
+}
+
+/// Who submits what where.
+struct Asked {
+    disk: u64,
+    start_boottime_ns: u64,
+    dev_tgid: u64,
+    ended_op: u64,
+}
+
+/// What is known of a submission by the running task; `None` when its disk is not traced.
+#[inline(always)]
+pub(crate) fn known(request: Request, op: u8, task: Task, tgid: u32, cpu: u32) -> Option<Known> {
+    let asked = asked(request.disk(), op, task, tgid)?;
+    let place = RECENT.get_ptr_mut(cpu * PLACES + asked.place());
+    if let Some(known) = place.and_then(|place| find(place, &asked)) {
+        return Some(known);
+    }
+    let mut known = Known {
+        actor: UNKNOWN,
+        row: 0,
+        disk: 0,
+        series: 0,
+    };
+    look_up(request, op, &mut known).then_some(())?;
+    // Unknown is one that the map had no room for, which is counted each time.
+    if let Some(place) = place.filter(|_| known.actor != UNKNOWN) {
+        keep(place, &asked, &known);
+    }
+    Some(known)
+}
+
+/// The actors that have ended are counted before any is looked up: what is kept of one that ends meanwhile is not found.
+#[inline(always)]
+fn asked(disk: Gendisk, op: u8, task: Task, tgid: u32) -> Option<Asked> {
+    let ended = actor::ended()?;
+    // SAFETY: an element of an array map; volatile: other CPUs add.
+    let count = unsafe { ended.read_volatile() };
+    Some(Asked {
+        disk: disk.distance(ended),
+        start_boottime_ns: task.leader().start_boottime_ns(),
+        dev_tgid: u64::from(disk.dev()) << 32 | u64::from(tgid),
+        ended_op: count << 32 | (u64::from(op) + 1),
+    })
+}
+
+impl Asked {
+    /// Of those of one CPU: the upper bits of a product (Fibonacci hashing).
+    #[inline(always)]
+    fn place(&self) -> u32 {
+        let tgid = self.dev_tgid << 40;
+        let mixed = self.disk ^ tgid ^ (self.ended_op & 0xff);
+        (mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - PLACES_BITS)) as u32
+    }
+}
+
+#[inline(always)]
+fn find(place: *const Recent, asked: &Asked) -> Option<Known> {
+    // SAFETY: an element of an array map, and all of it are numbers. Volatile, so that all of it is read between the two
+    // readings of the sequence.
+    unsafe {
+        let sequence = read_volatile(&raw const (*place).sequence);
+        let known = Known {
+            actor: read_volatile(&raw const (*place).actor),
+            row: read_volatile(&raw const (*place).row),
+            disk: read_volatile(&raw const (*place).disk),
+            series: read_volatile(&raw const (*place).series),
+        };
+        let other = (read_volatile(&raw const (*place).disk_at) ^ asked.disk)
+            | (read_volatile(&raw const (*place).start_boottime_ns) ^ asked.start_boottime_ns)
+            | (read_volatile(&raw const (*place).dev_tgid) ^ asked.dev_tgid)
+            | (read_volatile(&raw const (*place).ended_op) ^ asked.ended_op);
+        let again = read_volatile(&raw const (*place).sequence);
+        (other == 0 && sequence & 1 == 0 && sequence == again).then_some(known)
+    }
+}
+
+#[inline(always)]
+fn keep(place: *mut Recent, asked: &Asked, known: &Known) {
+    // SAFETY: as above.
+    unsafe {
+        let sequence = read_volatile(&raw const (*place).sequence);
+        if sequence & 1 != 0 {
+            return;
+        }
+        write_volatile(&raw mut (*place).sequence, sequence.wrapping_add(1));
+        write_volatile(&raw mut (*place).disk_at, asked.disk);
+        write_volatile(&raw mut (*place).start_boottime_ns, asked.start_boottime_ns);
+        write_volatile(&raw mut (*place).dev_tgid, asked.dev_tgid);
+        write_volatile(&raw mut (*place).ended_op, asked.ended_op);
+        write_volatile(&raw mut (*place).actor, known.actor);
+        write_volatile(&raw mut (*place).row, known.row);
+        write_volatile(&raw mut (*place).disk, known.disk);
+        write_volatile(&raw mut (*place).series, known.series);
+        write_volatile(&raw mut (*place).sequence, sequence.wrapping_add(2));
+    }
+}
+
+/// False when the disk is not traced.
+#[inline(never)]
+fn look_up(request: Request, op: u8, known: &mut Known) -> bool {
+    let Some(index) = disk::index(request) else {
+        return false;
+    };
+    let Some(state) = disk::state(index) else {
+        return false;
+    };
+    known.disk = index as u16;
+    known.series = series::index(state, index, op);
+    known.actor = actor::current();
+    known.row = uses::number(known.actor, known.disk, op);
+    true
+}

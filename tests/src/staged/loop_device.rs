@@ -50,7 +50,6 @@ nix::ioctl_none_bad!(loop_ctl_get_free, 0x4C82);
 nix::ioctl_write_int_bad!(loop_ctl_add, 0x4C80);
 nix::ioctl_write_int_bad!(loop_ctl_remove, 0x4C81);
 nix::ioctl_none_bad!(loop_clr_fd, 0x4C01);
-nix::ioctl_write_int_bad!(loop_ctl_remove, 0x4C81);
 nix::ioctl_write_ptr_bad!(loop_configure, 0x4C0A, LoopConfig);
 
 /// An attached loop device.

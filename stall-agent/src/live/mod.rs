@@ -72,7 +72,7 @@ impl Live {
         let mut judge = Judge::new(&config.host_root);
         let of_judge = Arc::clone(&shared);
         spawn("live-judge", move || {
-            judge_each(&mut judge, &given, &of_judge)
+            judge_each(&mut judge, &given, &of_judge);
         })?;
         let (open, ended) = mpsc::channel::<()>();
         let of_view = Arc::clone(&shared);

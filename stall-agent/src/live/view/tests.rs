@@ -4,6 +4,7 @@ use std::fs::File;
 
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
+use ratatui::buffer::Cell;
 use ratatui::style::Color;
 
 use super::*;
@@ -64,7 +65,7 @@ fn drawn(scene: &Scene<'_>, (width, height): (u16, u16)) -> Buffer {
 fn lines(buffer: &Buffer) -> Vec<String> {
     let width = usize::from(buffer.area.width);
     let rows = buffer.content.chunks(width.max(1));
-    let line = |row: &[ratatui::buffer::Cell]| row.iter().map(|cell| cell.symbol()).collect();
+    let line = |row: &[Cell]| row.iter().map(Cell::symbol).collect();
     rows.map(line).collect()
 }
 

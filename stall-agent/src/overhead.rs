@@ -11,8 +11,8 @@ use nix::sys::time::TimeValLike as _;
 
 use crate::capture::{Overhead, ProgramCost};
 
-/// How long the programs are timed: it costs each run of each of them more than an empty program does, and a second has
-/// all there is to know.
+/// How long the programs are timed: it costs each run of each of them two readings of a clock, and a second has all there is to
+/// know.
 const TIMED: Duration = Duration::from_secs(1);
 
 /// The kernel's timing of every BPF program (`BPF_ENABLE_STATS`, since 5.8), from the start of the window on.

@@ -139,7 +139,7 @@ mod tests {
     fn bytes_of(map: &aya_obj::Map, entries: u32, cpus: u32) -> u64 {
         let entries = u64::from(entries);
         let (key, value) = (aligned(map.key_size()), aligned(map.value_size()));
-        match bpf_map_type::try_from(map.map_type()).unwrap() {
+        match bpf_map_type::try_from(map.map_type()).ok().unwrap() {
             bpf_map_type::BPF_MAP_TYPE_ARRAY => entries * value,
             bpf_map_type::BPF_MAP_TYPE_PERCPU_ARRAY => entries * value * u64::from(cpus),
             bpf_map_type::BPF_MAP_TYPE_HASH | bpf_map_type::BPF_MAP_TYPE_LRU_HASH => {

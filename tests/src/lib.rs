@@ -7,6 +7,7 @@ pub mod bench;
 pub mod block_io;
 pub mod cgroup;
 pub mod clock;
+pub mod command_line;
 pub mod exposure;
 pub mod fio;
 pub mod guest;

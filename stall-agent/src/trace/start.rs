@@ -96,7 +96,7 @@ pub(super) fn start(
     let disks = block_device::disks(&config.host_root);
     let mut attached = loaded.attach()?;
     let host_disks = HostDisks::count(&config.host_root, &disks);
-    // Before there is any other thread, which would keep signals away for ever.
+    // Before there is a thread that stays, which would keep signals away for ever.
     drop(undisturbed);
     let start_ns = clock::monotonic_ns();
     let attach_ns = started.elapsed().as_nanos() as u64;

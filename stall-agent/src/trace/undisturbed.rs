@@ -2,7 +2,7 @@
 //!
 //! The kernel gives up checking a program when a signal is pending (`do_check` in kernel/bpf/verifier.c: `EAGAIN`). One
 //! that comes meanwhile is delivered when this is dropped. It is for the thread that begins it, and for those started
-//! meanwhile, so none is to be.
+//! meanwhile, which are to end before it does.
 
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 

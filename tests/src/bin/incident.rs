@@ -4,32 +4,22 @@
 //! incident could not be staged, each with one line on stderr.
 
 use std::os::unix::process::ExitStatusExt as _;
-use std::path::PathBuf;
 use std::process::{ExitCode, ExitStatus};
 
+use anyhow::Result;
+use stall_tests::command_line;
 use stall_tests::incident::options::{Options, USAGE};
 use stall_tests::incident::{self, Outcome};
-use stall_tests::spawned::program_beside;
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let agent = program_beside("stall-agent").unwrap_or_else(|_| PathBuf::from("stall-agent"));
-    match Options::parse(&arguments, agent) {
-        Ok(Some(options)) => run(&options),
-        Ok(None) => {
-            println!("{USAGE}");
-            ExitCode::SUCCESS
-        }
-        Err(error) => fail(&error, 2),
-    }
+    command_line::main("incident", USAGE, Options::parse, run)
 }
 
-fn run(options: &Options) -> ExitCode {
-    match incident::run(options) {
-        Ok(Outcome::Traced(status)) => ExitCode::from(code(status)),
-        Ok(Outcome::Interrupted(signal)) => ExitCode::from(128 + signal as u8),
-        Err(error) => fail(&error, 1),
-    }
+fn run(options: &Options) -> Result<ExitCode> {
+    Ok(match incident::run(options)? {
+        Outcome::Traced(status) => ExitCode::from(code(status)),
+        Outcome::Interrupted(signal) => ExitCode::from(128 + signal as u8),
+    })
 }
 
 /// The status as a shell would give it.
@@ -37,9 +27,4 @@ fn code(status: ExitStatus) -> u8 {
     let by_signal = status.signal().map(|signal| 128 + signal);
     let code = status.code().or(by_signal).unwrap_or(1);
     u8::try_from(code).unwrap_or(1)
-}
-
-fn fail(error: &anyhow::Error, code: u8) -> ExitCode {
-    eprintln!("incident: {error:#}");
-    ExitCode::from(code)
 }

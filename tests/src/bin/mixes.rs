@@ -3,39 +3,21 @@
 //! Contract: the table on stdout, each mix as it comes on stderr; exit status as `--help` says, 2 when what was
 //! typed is not understood.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::Result;
+use stall_tests::command_line;
 use stall_tests::mix::{self, Options, options::USAGE};
-use stall_tests::spawned::program_beside;
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let agent = program_beside("stall-agent").unwrap_or_else(|_| PathBuf::from("stall-agent"));
-    match Options::parse(&arguments, agent) {
-        Ok(Some(options)) => run(&options),
-        Ok(None) => {
-            println!("{USAGE}");
-            ExitCode::SUCCESS
-        }
-        Err(error) => fail(&error, 2),
-    }
+    command_line::main("mixes", USAGE, Options::parse, run)
 }
 
-fn run(options: &Options) -> ExitCode {
-    match mix::run(options) {
-        Ok(table) => {
-            println!("{table}");
-            match table.is_within_bounds() {
-                true => ExitCode::SUCCESS,
-                false => ExitCode::FAILURE,
-            }
-        }
-        Err(error) => fail(&error, 1),
-    }
-}
-
-fn fail(error: &anyhow::Error, code: u8) -> ExitCode {
-    eprintln!("mixes: {error:#}");
-    ExitCode::from(code)
+fn run(options: &Options) -> Result<ExitCode> {
+    let table = mix::run(options)?;
+    println!("{table}");
+    Ok(match table.is_within_bounds() {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    })
 }

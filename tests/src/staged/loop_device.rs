@@ -92,12 +92,17 @@ impl LoopDevice {
     /// Detaches and does away with the device itself, which there is none of then.
     pub fn unmake(mut self) -> Result<()> {
         self.detach()?;
-        let number = self.name.trim_start_matches("loop").parse()?;
+        self.forget()?
+            .with_context(|| format!("doing away with {}", self.name))
+    }
+
+    /// What the kernel says to being asked to forget it.
+    fn forget(&self) -> Result<nix::Result<()>> {
+        let number = self.name.trim_start_matches("loop").parse();
+        let number = number.context("a loop device has a number")?;
         let control = open(Path::new("/dev/loop-control"))?;
-        // SAFETY: as in `make`.
-        unsafe { loop_ctl_remove(control.as_raw_fd(), number) }
-            .with_context(|| format!("doing away with {}", self.name))?;
-        Ok(())
+        // SAFETY: the request takes a number; the descriptor is open.
+        Ok(unsafe { loop_ctl_remove(control.as_raw_fd(), number) }.map(drop))
     }
 
     /// Attaches this number; `None` when somebody else was faster.
@@ -174,12 +179,8 @@ pub fn names() -> Vec<String> {
 
 /// Has the kernel forget a detached device, unless somebody else has taken it since.
 pub fn remove(device: &LoopDevice) -> Result<()> {
-    let number = device.name.trim_start_matches("loop").parse();
-    let number = number.context("a loop device has a number")?;
-    let control = open(Path::new("/dev/loop-control"))?;
-    // SAFETY: the request takes a number; the descriptor is open.
-    match unsafe { loop_ctl_remove(control.as_raw_fd(), number) } {
-        Ok(_) | Err(Errno::EBUSY | Errno::ENODEV) => Ok(()),
+    match device.forget()? {
+        Ok(()) | Err(Errno::EBUSY | Errno::ENODEV) => Ok(()),
         Err(errno) => Err(errno).with_context(|| format!("removing {}", device.name)),
     }
 }

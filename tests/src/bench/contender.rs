@@ -36,6 +36,8 @@ pub(super) enum Kind {
     Nothing,
     /// A program that returns at once on each hook of the agent's that is busy.
     Empty,
+    /// A program that finds the request in a hash map, on each of a request's hooks.
+    Finding,
     /// The agent, which is given a file to report to.
     Agent(PathBuf),
     /// Any other program with its arguments.
@@ -46,7 +48,7 @@ impl Contender {
     /// As one could type it, without the way to a peer's libraries.
     pub(super) fn command_line(&self) -> String {
         match &self.kind {
-            Kind::Nothing | Kind::Empty => String::new(),
+            Kind::Nothing | Kind::Empty | Kind::Finding => String::new(),
             Kind::Agent(_) => "stall-agent trace".to_owned(),
             Kind::Peer(words) => {
                 let from = words
@@ -69,6 +71,7 @@ pub(super) fn all(options: &Options) -> Vec<Contender> {
     let mut all = vec![
         contender("nothing", Kind::Nothing, &[]),
         contender("empty programs", Kind::Empty, BOTH),
+        contender("one look-up", Kind::Finding, BLOCK),
         contender("stall-agent", Kind::Agent(options.agent.clone()), BOTH),
     ];
     if let Some(peers) = &options.peers {

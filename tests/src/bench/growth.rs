@@ -1,4 +1,5 @@
-//! Whether an event costs the agent more where there is more: disks, tasks, threads.
+//! Whether an event costs more where there is more: disks, tasks, threads. Beside the agent's programs, what the machine makes of
+//! programs that do nothing, of one look-up, and of a peer's.
 
 use std::fmt::Write as _;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -8,12 +9,13 @@ use anyhow::{Context as _, Result};
 use aya::sys::{Stats, enable_stats};
 use serde_json::{Value, json};
 
-use super::contender::{Contender, Kind};
+use super::contender::Contender;
 use super::device::{Device, reads};
 use super::measure::{DEPTHS, programs_under};
 use super::options::Options;
 use super::programs::{self, Count};
 use super::running::Running;
+use super::summary::median;
 use crate::fio::Job;
 
 const DISKS: usize = 64;
@@ -22,24 +24,27 @@ const TASKS: usize = 10_000;
 /// A sleeping thread needs little.
 const STACK: usize = 16 << 10;
 
-/// What there was, and what each program then took.
+/// Names of what there is; the first is what the others are compared with.
+const MANY: [&str; 4] = ["one of each", "64 disks", "16 threads", "10,000 tasks"];
+/// Which of them has many tasks.
+const MANY_TASKS: usize = 3;
+/// Those whose programs tell how much of what grows is the agent's: whatever the programs do, the machine has less in its caches.
+const OF: [&str; 4] = ["empty programs", "one look-up", "stall-agent", "biolatency"];
+
+/// What there was, and what each program of a contender then took.
 pub(super) struct Step {
-    name: &'static str,
+    with: &'static str,
+    contender: &'static str,
     /// By hook, ns per event in each round, timing included.
     events: Vec<(&'static str, Vec<f64>)>,
 }
 
-/// The agent alone, with one and with many, in turn.
+/// Some contenders, with one and with many, in turn.
 pub(super) fn measure(
     contenders: &[Contender],
     device: &Device,
     options: &Options,
 ) -> Result<Vec<Step>> {
-    let is_agent = |contender: &&Contender| matches!(contender.kind, Kind::Agent(_));
-    let agent = contenders
-        .iter()
-        .find(is_agent)
-        .context("the agent is a contender")?;
     let disks = Device::many(DISKS)?;
     let paths: Vec<_> = disks
         .iter()
@@ -48,37 +53,47 @@ pub(super) fn measure(
     let one = device.load(DEPTHS[2], options.load);
     let many_disks = reads(&paths.join(":"), DEPTHS[2], options.load);
     let many_threads = device.load(2, options.load).jobs(THREADS);
-    let mut steps = ["one of each", "64 disks", "16 threads", "10,000 tasks"].map(Step::new);
+    let loads = [&one, &many_disks, &many_threads, &one];
+    let contenders = contenders.iter();
+    let contenders: Vec<_> = contenders
+        .filter(|contender| OF.contains(&contender.name))
+        .collect();
+    let mut steps: Vec<Step> = Vec::new();
+    for with in MANY {
+        let of = contenders
+            .iter()
+            .map(|contender| Step::new(with, contender.name));
+        steps.extend(of);
+    }
     for _ in 0..options.rounds {
-        for (index, job) in [&one, &many_disks, &many_threads, &one]
-            .into_iter()
-            .enumerate()
-        {
-            let sleepers = (index == 3).then(Sleepers::start).transpose()?;
-            eprintln!("growth: {}", steps[index].name);
-            steps[index].round(agent, device, job)?;
+        let mut steps = steps.iter_mut();
+        for (index, job) in loads.into_iter().enumerate() {
+            let sleepers = (index == MANY_TASKS).then(Sleepers::start).transpose()?;
+            for (contender, step) in contenders.iter().zip(&mut steps) {
+                eprintln!("growth: {} with {}", contender.name, MANY[index]);
+                step.round(contender, device, job)?;
+            }
             drop(sleepers);
         }
     }
-    Ok(steps.into())
+    Ok(steps)
 }
 
-/// Of each step, the median beside that of the first.
+/// Of each step, the median, and beside it as a part of that of the first.
 pub(super) fn table(steps: &[Step]) -> String {
-    let mut table = "\n| stall-agent with | hook | ns per event, timing included | of the first |\n|---|---|---:|---:|\n".to_owned();
-    let median = |step: &Step, hook: &str| {
-        let of = step.events.iter().find(|(name, _)| *name == hook)?;
-        let mut values = of.1.clone();
-        values.sort_by(f64::total_cmp);
-        values.get(values.len() / 2).copied()
-    };
+    let mut table = "\n| with | program of | hook | ns per event, timing included | of the first |\n|---|---|---|---:|---:|\n".to_owned();
     for step in steps {
+        let first = steps.iter().find(|first| first.contender == step.contender);
         for (hook, _) in &step.events {
-            if let (Some(ns), Some(first)) = (median(step, hook), median(&steps[0], hook)) {
+            if let (Some(ns), Some(first)) = (
+                step.median(hook),
+                first.and_then(|first| first.median(hook)),
+            ) {
                 writeln!(
                     table,
-                    "| {} | `{hook}` | {ns:.0} | {:.2} |",
-                    step.name,
+                    "| {} | {} | `{hook}` | {ns:.0} | {:.2} |",
+                    step.with,
+                    step.contender,
                     ns / first
                 )
                 .unwrap_or_default();
@@ -89,16 +104,17 @@ pub(super) fn table(steps: &[Step]) -> String {
 }
 
 impl Step {
-    const fn new(name: &'static str) -> Self {
+    const fn new(with: &'static str, contender: &'static str) -> Self {
         Self {
-            name,
+            with,
+            contender,
             events: Vec::new(),
         }
     }
 
-    fn round(&mut self, agent: &Contender, device: &Device, job: &Job) -> Result<()> {
+    fn round(&mut self, contender: &Contender, device: &Device, job: &Job) -> Result<()> {
         let _timing = enable_stats(Stats::RunTime)?;
-        let (running, _) = Running::start(agent, &mut device.probe()?)?;
+        let (running, _) = Running::start(contender, &mut device.probe()?)?;
         for (name, count) in programs_under(&running, job)? {
             if let Some(hook) = programs::hook(&name) {
                 self.add(hook, Count::ns_per_run(count));
@@ -115,8 +131,15 @@ impl Step {
         }
     }
 
+    fn median(&self, hook: &str) -> Option<f64> {
+        let of = self.events.iter().find(|(name, _)| *name == hook)?;
+        median(of.1.clone())
+    }
+
     pub(super) fn json(&self) -> Value {
-        json!({ "with": self.name, "ns_per_event": self.events.iter().cloned().collect::<std::collections::BTreeMap<_, _>>() })
+        let events = self.events.iter().cloned();
+        let events: std::collections::BTreeMap<_, _> = events.collect();
+        json!({ "with": self.with, "contender": self.contender, "ns_per_event": events })
     }
 }
 
@@ -163,10 +186,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_step_stands_beside_the_first() {
-        let mut steps = [Step::new("one"), Step::new("many")];
-        steps[0].add("sched_switch", 50.0);
-        steps[1].add("sched_switch", 60.0);
-        assert!(table(&steps).contains("| many | `sched_switch` | 60 | 1.20 |"));
+    fn each_step_stands_beside_the_first_of_its_contender() {
+        let mut steps = [("one", "a"), ("one", "b"), ("many", "a"), ("many", "b")]
+            .map(|(with, contender)| Step::new(with, contender));
+        for (step, ns) in steps.iter_mut().zip([50.0, 100.0, 60.0, 150.0]) {
+            step.add("sched_switch", ns);
+        }
+        let table = table(&steps);
+        assert!(
+            table.contains("| many | a | `sched_switch` | 60 | 1.20 |"),
+            "{table}"
+        );
+        assert!(
+            table.contains("| many | b | `sched_switch` | 150 | 1.50 |"),
+            "{table}"
+        );
     }
 }

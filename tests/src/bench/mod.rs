@@ -6,9 +6,9 @@
 //! hook, which is what the counting costs. Only reads are done, on a device of our own. A contender that does not run
 //! is told with its reason.
 
+mod bare;
 mod contender;
 mod device;
-mod empty;
 mod growth;
 mod machine;
 mod measure;

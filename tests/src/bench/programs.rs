@@ -74,7 +74,7 @@ fn all_names() -> BTreeMap<u32, String> {
 /// The hook a program is on, by its name, which peers take from it.
 pub(super) fn hook(name: &str) -> Option<&'static str> {
     let begins = |hook: &&&str| name.starts_with(&hook[..hook.len().min(15)]);
-    super::empty::HOOKS.iter().find(begins).copied()
+    super::bare::HOOKS.iter().find(begins).copied()
 }
 
 /// What programs did between two looks, by name.

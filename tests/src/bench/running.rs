@@ -12,9 +12,9 @@ use nix::sys::signal::Signal;
 use nix::unistd::{Pid, getpid};
 use serde_json::Value;
 
+use super::bare::Bare;
 use super::contender::{Contender, Kind};
 use super::device::Probe;
-use super::empty::Empty;
 use super::programs::{self, Programs};
 use crate::scratch::Scratch;
 use crate::spawned::Spawned;
@@ -31,7 +31,7 @@ pub(super) struct Running {
 
 enum What {
     Nothing,
-    Empty(#[expect(dead_code, reason = "attached as long as it lives")] Empty),
+    Bare(#[expect(dead_code, reason = "attached as long as it lives")] Bare),
     Process(Spawned),
 }
 
@@ -49,7 +49,8 @@ impl Running {
         let folder = Scratch::new()?;
         let what = match &contender.kind {
             Kind::Nothing => What::Nothing,
-            Kind::Empty => What::Empty(Empty::attach()?),
+            Kind::Empty => What::Bare(Bare::empty()?),
+            Kind::Finding => What::Bare(Bare::finding()?),
             Kind::Agent(agent) => What::Process(agent_process(agent, &folder)?),
             Kind::Peer(words) => What::Process(peer_process(words, &folder)?),
         };
@@ -65,7 +66,7 @@ impl Running {
     /// Whose programs are counted.
     fn pid(&self) -> Pid {
         match &self.what {
-            What::Nothing | What::Empty(_) => getpid(),
+            What::Nothing | What::Bare(_) => getpid(),
             What::Process(process) => process.pid(),
         }
     }
@@ -74,7 +75,7 @@ impl Running {
     pub(super) fn programs(&self) -> (Programs, BTreeMap<u32, String>) {
         let programs = match &self.what {
             What::Nothing => Programs::new(),
-            What::Empty(_) | What::Process(_) => programs::of(self.pid()),
+            What::Bare(_) | What::Process(_) => programs::of(self.pid()),
         };
         let names = programs::named(&programs, self.hooks);
         (programs, names)
@@ -84,7 +85,7 @@ impl Running {
     pub(super) fn process(&self) -> Option<Pid> {
         match &self.what {
             What::Process(process) => Some(process.pid()),
-            What::Nothing | What::Empty(_) => None,
+            What::Nothing | What::Bare(_) => None,
         }
     }
 
@@ -133,7 +134,7 @@ impl Running {
     fn check_alive(&mut self) -> Result<()> {
         let status = match &mut self.what {
             What::Process(process) => process.try_wait()?,
-            What::Nothing | What::Empty(_) => None,
+            What::Nothing | What::Bare(_) => None,
         };
         match status {
             Some(status) => bail!("ended at once with {status}: {}", self.last_words()),

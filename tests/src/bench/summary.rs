@@ -99,7 +99,7 @@ fn events(rows: &[Row<'_>]) -> String {
 }
 
 /// What an empty program takes, by hook.
-pub(super) fn floor(runs: &[Run]) -> BTreeMap<&'static str, f64> {
+fn floor(runs: &[Run]) -> BTreeMap<&'static str, f64> {
     let each = per_event(runs).into_iter();
     each.filter_map(|(name, ns)| Some((programs::hook(&name)?, ns)))
         .collect()
@@ -127,7 +127,7 @@ fn middle(runs: &[Run], of: impl Fn(&Figures) -> Option<f64>) -> Option<f64> {
     median(figures.filter_map(of).collect())
 }
 
-fn median(mut values: Vec<f64>) -> Option<f64> {
+pub(super) fn median(mut values: Vec<f64>) -> Option<f64> {
     values.sort_by(f64::total_cmp);
     let half = values.len() / 2;
     match values.len() {

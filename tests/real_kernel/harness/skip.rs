@@ -1,6 +1,5 @@
 //! What a test may find missing on this machine; it is then ignored, with the reason in one line.
 
-use std::fmt;
 use std::path::Path;
 
 use nix::unistd::Uid;
@@ -16,16 +15,9 @@ pub(crate) enum Need {
 }
 
 /// Why a test that found something missing on its way is no failure.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
 pub(crate) struct Skip(pub(crate) String);
-
-impl fmt::Display for Skip {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Skip {}
 
 /// The first thing that is missing.
 pub(crate) fn lacking(needs: &[Need]) -> Option<String> {

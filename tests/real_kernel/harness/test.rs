@@ -7,7 +7,7 @@ use anyhow::Result;
 use libtest_mimic::{Completion, Failed, Trial};
 
 use super::skip::{Need, Skip};
-use super::{note, round};
+use super::{Apart, note, round};
 
 const ATTEMPTS: usize = 3;
 
@@ -97,20 +97,26 @@ impl Test {
         }
     }
 
-    /// A failure is repeated when the kernel had kept events from the agent, as the agent itself
-    /// says: then it proves nothing.
+    /// A failure is repeated when it proves nothing.
     fn attempts(&self) -> Result<()> {
         for _ in 1..ATTEMPTS {
             take_blind();
             match (self.run)() {
-                Err(error) if take_blind() && !error.is::<Skip>() => {
-                    note!("again, events were missed: {error:#}");
+                Err(error) if proves_nothing(&error) => {
+                    eprintln!("again: {}: {error:#}", self.name);
                 }
                 result => return result,
             }
         }
         (self.run)()
     }
+}
+
+/// That the kernel had kept events from the agent, as the agent itself says, or that times are apart which a busy machine keeps
+/// apart.
+fn proves_nothing(error: &anyhow::Error) -> bool {
+    let is_blind = take_blind() && !error.is::<Skip>();
+    is_blind || error.is::<Apart>()
 }
 
 /// Notes that a trace missed events.

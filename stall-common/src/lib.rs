@@ -18,6 +18,7 @@ pub mod layout;
 pub mod loss;
 pub mod owner;
 pub mod params;
+pub mod place;
 pub mod recent;
 pub mod record;
 pub mod request;

@@ -79,7 +79,7 @@ pub const SEARCHED: u8 = 8;
 /// nearly all are, ns.
 pub const SERVICE_MIN_NS: u64 = 500_000;
 
-/// Value of `REQUESTS`; the key is the address of the `struct request`. Requests are preallocated
+/// Element of `REQUESTS`, one for each `struct request` ([`crate::place`]). Requests are preallocated
 /// per tag and used again at once, so an element is updated in place for the next life; a life is
 /// told by the address and `queued_ns`.
 #[repr(C)]

@@ -1,11 +1,9 @@
 //! `struct gendisk` (include/linux/blkdev.h).
 
-use core::arch::asm;
-
 use aya_ebpf::helpers::generated::bpf_probe_read_kernel_str;
 use stall_common::disk::{NAME_LEN, dev};
 
-use super::{layout, load};
+use super::{distance, layout, load};
 
 /// A disk a request belongs to.
 #[derive(Clone, Copy)]
@@ -31,12 +29,7 @@ impl Gendisk {
     /// else be computed with an address.
     #[inline(always)]
     pub(crate) fn distance<T>(self, from: *const T) -> u64 {
-        let mut address = self.address();
-        // SAFETY: changes a register only.
-        unsafe {
-            asm!("{address} -= {from}", address = inout(reg) address, from = in(reg) from as u64, options(nomem, nostack));
-        }
-        address
+        distance(self.0, from)
     }
 
     /// `major << 20 | minor`; 0 for a hidden disk (the paths of NVMe multipath) and for null.

@@ -3,7 +3,7 @@
 use stall_common::layout::ABSENT;
 use stall_common::request::{OP_MASK, Op, PREFLUSH};
 
-use super::{Gendisk, layout, load};
+use super::{Gendisk, distance, layout, load};
 
 /// A request given to a tracepoint.
 #[derive(Clone, Copy)]
@@ -23,6 +23,12 @@ impl Request {
     #[inline(always)]
     pub(crate) fn address(self) -> u64 {
         self.0 as u64
+    }
+
+    /// How far it is from something that does not move.
+    #[inline(always)]
+    pub(crate) fn distance<T>(self, from: *const T) -> u64 {
+        distance(self.0, from)
     }
 
     /// The operation as it is now: the flush machinery rewrites the flags of a request on its way,

@@ -4,6 +4,7 @@ mod end;
 mod life;
 mod noted;
 mod older;
+mod place;
 mod service;
 mod slot;
 mod tally;

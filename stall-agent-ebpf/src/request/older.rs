@@ -12,7 +12,7 @@ use stall_common::control::CLOSING;
 use stall_common::request::{ACTIVE, CLOCKED, OLDER, Op, Request as Slot};
 use stall_common::uses::NO_ROW;
 
-use super::slot;
+use super::place;
 use crate::kernel::Request;
 use crate::kernel::tags::{Suspect, Tags};
 use crate::{control, discard, disk, ktime, series};
@@ -117,7 +117,7 @@ fn begin(suspect: Suspect, index: u16) {
     let Some(state) = disk::state(index.into()) else {
         return;
     };
-    if queued_ns == 0 || slot::is_known(suspect.address()) {
+    if queued_ns == 0 || place::is_known(suspect.address()) {
         return;
     }
     let now = ktime::now();
@@ -137,7 +137,7 @@ fn begin(suspect: Suspect, index: u16) {
         flags: ACTIVE | clocked | if flush { 0 } else { OLDER },
         ..Slot::default()
     };
-    if slot::insert(suspect.address(), &new) && clocked != 0 {
+    if place::insert(suspect.address(), &new) && clocked != 0 {
         discard::started(state, now);
     }
 }

@@ -1,10 +1,8 @@
 //! Where the state of a request is kept.
 //!
-//! An element of `REQUESTS` is the slot of one `struct request`. Requests are preallocated per tag
-//! and used again, so a slot is taken over in place by the next life, never deleted.
+//! A slot is that of one `struct request`. Requests are preallocated per tag and used again, so a slot is taken over in place by
+//! the next life, never deleted.
 
-use aya_ebpf::bindings::BPF_NOEXIST;
-use aya_ebpf::{macros::map, maps::HashMap};
 use aya_log_ebpf::debug;
 use stall_common::actor::{FLUSH_MACHINERY, UNKNOWN};
 use stall_common::control::CLOSING;
@@ -12,12 +10,9 @@ use stall_common::loss::Loss;
 use stall_common::request::{ACTIVE, CLOCKED, OLDER, Op, Request as Slot, SEARCHED};
 use stall_common::uses::NO_ROW;
 
+use super::place;
 use crate::kernel::Request;
 use crate::{control, counter, cpu, discard, disk, loss, series};
-
-/// Sized by user space from the tags the disks have.
-#[map]
-static REQUESTS: HashMap<u64, Slot> = HashMap::with_max_entries(16384, 0);
 
 /// The slot of a request whose life was seen to begin.
 #[inline(always)]
@@ -122,34 +117,18 @@ fn abandon(slot: &Slot, now: u64) {
 
 #[inline(always)]
 fn slot(request: Request) -> Option<&'static mut Slot> {
-    // SAFETY: elements are never deleted. The block layer hands a request from one CPU to the
+    // SAFETY: an element of an array map. The block layer hands a request from one CPU to the
     // next, so the tracepoints of one request do not run at the same time.
-    REQUESTS
-        .get_ptr_mut(request.address())
-        .map(|slot| unsafe { &mut *slot })
-}
-
-/// Whether there is a slot.
-#[inline(always)]
-pub(super) fn is_known(request: u64) -> bool {
-    REQUESTS.get_ptr(request).is_some()
-}
-
-/// Makes the slot of a request that was found; false when there is one, or no room.
-#[inline(always)]
-pub(super) fn insert(request: u64, slot: &Slot) -> bool {
-    REQUESTS.insert(request, slot, BPF_NOEXIST.into()).is_ok()
+    place::find(request).map(|slot| unsafe { &mut *slot })
 }
 
 #[inline(never)]
 fn new_slot(request: Request) -> Option<&'static mut Slot> {
-    let key = request.address();
-    if REQUESTS
-        .insert(key, Slot::default(), BPF_NOEXIST.into())
-        .is_err()
-    {
+    place::insert(request.address(), &Slot::default());
+    // Also when it got one meanwhile, as one that was in flight before the trace.
+    let slot = slot(request);
+    if slot.is_none() {
         loss::count(Loss::RequestsFull);
-        return None;
     }
-    slot(request)
+    slot
 }

@@ -23,8 +23,9 @@ pub fn unfinished(
     stacks: &mut Stacks,
 ) -> Result<(Vec<UnfinishedRequest>, u64)> {
     let (mut rows, mut ended) = (Vec::new(), 0);
-    for row in &maps.requests {
-        let (_, request) = row?;
+    for row in &maps.request_numbers {
+        let (_, number) = row?;
+        let request = maps.requests.get(&number, 0)?;
         if request.flags & ACTIVE == 0 || request.queued_ns >= end_ns {
             continue;
         }

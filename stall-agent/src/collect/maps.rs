@@ -14,7 +14,10 @@ use stall_common::uses::{Use, UseKey};
 
 /// Typed handles.
 pub struct Maps {
-    pub requests: HashMap<MapData, u64, Request>,
+    /// Slots, by their numbers.
+    pub requests: Array<MapData, Request>,
+    /// Numbers, by the address of the `struct request`.
+    pub request_numbers: HashMap<MapData, u64, u32>,
     pub series: Array<MapData, Series>,
     /// `disk << 8 | operation` to the series' number.
     pub series_ids: HashMap<MapData, u32, u32>,
@@ -54,6 +57,7 @@ impl Maps {
     pub fn take(ebpf: &mut Ebpf) -> Result<Self> {
         Ok(Self {
             requests: take!(ebpf, "REQUESTS"),
+            request_numbers: take!(ebpf, "REQUEST_NUMBERS"),
             series: take!(ebpf, "SERIES"),
             series_ids: take!(ebpf, "SERIES_IDS"),
             disk_states: take!(ebpf, "DISK_STATES"),

@@ -30,6 +30,7 @@ pub(super) fn lock() -> Result<(), String> {
         );
     }
     let say = |error| format!("memory is not locked ({error})");
+    give_back();
     let flags = MlockAllFlags::CURRENT | MlockAllFlags::FUTURE | MlockAllFlags::ONFAULT;
     mlockall(flags).map_err(say)?;
     let maps = std::fs::read_to_string("/proc/self/maps");
@@ -40,6 +41,16 @@ pub(super) fn lock() -> Result<(), String> {
         unsafe { mlock(mapping.start as *mut c_void, length) }.map_err(say)?;
     }
     Ok(())
+}
+
+/// Gives freed memory back to the kernel, while it is not locked: attaching takes 15 MB for the kernel's type information, which would
+/// stay. musl's allocator gives large pieces back by itself.
+fn give_back() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: malloc_trim(3) concerns memory that is free only.
+    unsafe {
+        libc::malloc_trim(0);
+    }
 }
 
 /// Bytes of this process that are locked and in memory; `None` when the kernel does not tell.

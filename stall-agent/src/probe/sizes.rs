@@ -3,6 +3,7 @@
 use stall_common::disk::{MAX_DISKS, Series};
 use stall_common::exposure::Sides;
 use stall_common::recent::PLACES;
+use stall_common::request::Request;
 use stall_common::uses::{self, Use};
 
 /// Numbers of elements.
@@ -41,8 +42,8 @@ const RING_BYTES: u32 = 1 << 19;
 const SMALL: u32 = 8;
 /// What all maps may take on a small host, and on a larger one, bytes.
 const BUDGETS: [u64; 2] = [32 << 20, 96 << 20];
-/// An element of `REQUESTS`, and its share of the buckets (kernel/bpf/hashtab.c).
-const REQUEST_BYTES: u64 = 128 + 16;
+/// An element of `REQUESTS`, one of `REQUEST_NUMBERS`, and its share of the buckets (kernel/bpf/hashtab.c).
+const REQUEST_BYTES: u64 = size_of::<Request>() as u64 + 64 + 16;
 /// What does not depend on the host, less than.
 const OTHER_BYTES: u64 = 7 << 20;
 
@@ -72,6 +73,7 @@ impl Sizes {
         let uses = uses::places(self.shards);
         let own = [
             ("REQUESTS", self.requests),
+            ("REQUEST_NUMBERS", self.requests),
             ("SERIES", self.series * self.shards),
             ("USE_ROWS", uses),
             ("SIDES", uses),

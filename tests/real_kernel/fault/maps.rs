@@ -34,8 +34,9 @@ struct Case {
 }
 
 /// All but `RECORDS`, which is a ring, and `OWNERS`, which takes control groups.
-const CASES: [Case; 9] = [
+const CASES: [Case; 10] = [
     case(&[("REQUESTS", 1)], Loss::RequestsFull, many_at_once),
+    case(&[("REQUEST_NUMBERS", 1)], Loss::RequestsFull, many_at_once),
     case(&[("ACTORS", 1)], Loss::ActorsFull, two_at_once),
     case(&[("USES", 1)], Loss::UsesFull, two_readers),
     case(&[("DISKS", 1)], Loss::DisksFull, another_disk_first),

@@ -31,25 +31,34 @@ pub(crate) unsafe fn increment(counter: *mut u32) {
     }
 }
 
-/// Adds to a number and returns what it was: `BPF_ATOMIC | BPF_ADD | BPF_FETCH`, on 5.12 and
-/// later.
+/// Times a number is tried to be taken.
+const ATTEMPTS: u32 = 8;
+
+/// Takes the next number of a counter, for whose number nothing else adds: nobody else gets it. `None` when others came in
+/// between each time; what was tried then stays unused.
+///
+/// An addition that returns what was there is 5.12's, and older kernels refuse a program that has one even where it is never run. So
+/// the counter is read before and after. When it grew by one, the only addition in between was this one; and as each addition makes
+/// another step, no two callers see the same. It makes no difference whether who comes in between is another CPU or an interrupt.
 ///
 /// # Safety
 ///
 /// As for [`add`].
 #[inline(always)]
-pub(crate) unsafe fn fetch_add(counter: *mut u64, value: u64) -> u64 {
-    let before: u64;
-    // SAFETY: by contract.
-    unsafe {
-        asm!(
-            "{value} = atomic_fetch_add((u64 *)({to} + 0), {value})",
-            to = in(reg) counter,
-            value = inlateout(reg) value => before,
-            options(nostack)
-        );
+pub(crate) unsafe fn take(counter: *mut u64) -> Option<u64> {
+    let mut attempt = 0;
+    while attempt < ATTEMPTS {
+        // SAFETY: by contract; volatile: read anew each time.
+        unsafe {
+            let before = counter.read_volatile();
+            add(counter, 1);
+            if counter.read_volatile() == before + 1 {
+                return Some(before);
+            }
+        }
+        attempt += 1;
     }
-    before
+    None
 }
 
 /// The value, which is below 1,024, in a way that the compiler knows nothing more of it. What it

@@ -8,7 +8,7 @@ use stall_common::actor::{Actor, FIRST, UNKNOWN};
 use stall_common::loss::Loss;
 use stall_common::record::{Kind, Process};
 
-use crate::kernel::Task;
+use crate::kernel::{Either, Task};
 use crate::{counter, loss, record};
 
 #[map]
@@ -26,7 +26,7 @@ static ENDED: Array<u64> = Array::with_max_entries(1, 0);
 #[inline(always)]
 pub(crate) fn current() -> u32 {
     let tgid = (bpf_get_current_pid_tgid() >> 32) as u32;
-    let leader = Task::current().leader();
+    let leader = Task::<Either>::current().leader();
     let start = leader.start_boottime_ns();
     known(tgid, start).unwrap_or_else(|| introduce(tgid, leader, start))
 }
@@ -59,12 +59,16 @@ pub(crate) fn ended() -> Option<*const u64> {
 }
 
 #[inline(never)]
-fn introduce(tgid: u32, leader: Task, start_boottime_ns: u64) -> u32 {
+fn introduce(tgid: u32, leader: Task<Either>, start_boottime_ns: u64) -> u32 {
     let Some(ids) = ACTOR_IDS.get_ptr_mut(0) else {
         return UNKNOWN;
     };
     // SAFETY: a pointer to an element of an array map.
-    let id = FIRST + unsafe { counter::fetch_add(ids, 1) } as u32;
+    let Some(number) = (unsafe { counter::take(ids) }) else {
+        loss::count(Loss::ActorsFull);
+        return UNKNOWN;
+    };
+    let id = FIRST + number as u32;
     let actor = Actor {
         start_boottime_ns,
         id,
@@ -87,7 +91,7 @@ fn introduce(tgid: u32, leader: Task, start_boottime_ns: u64) -> u32 {
 }
 
 #[inline(always)]
-fn announce(actor: u32, leader: Task, start_boottime_ns: u64) {
+fn announce(actor: u32, leader: Task<Either>, start_boottime_ns: u64) {
     record::send(Kind::Process, |to: *mut Process| {
         let ids = bpf_get_current_pid_tgid();
         // SAFETY: a reserved record; each field is written.
@@ -99,7 +103,7 @@ fn announce(actor: u32, leader: Task, start_boottime_ns: u64) {
             (*to).tid = ids as u32;
             (*to).kernel_thread = leader.is_kernel_thread().into();
             leader.copy_comm(&raw mut (*to).comm);
-            let (len, total) = Task::current().copy_args(&raw mut (*to).args);
+            let (len, total) = Task::<Either>::current().copy_args(&raw mut (*to).args);
             (*to).args_len = len;
             (*to).args_total = total;
         }

@@ -31,27 +31,6 @@ pub(crate) unsafe fn increment(counter: *mut u32) {
     }
 }
 
-/// Adds to a number and returns what it was: `BPF_ATOMIC | BPF_ADD | BPF_FETCH`, on 5.12 and
-/// later.
-///
-/// # Safety
-///
-/// As for [`add`].
-#[inline(always)]
-pub(crate) unsafe fn fetch_add(counter: *mut u64, value: u64) -> u64 {
-    let before: u64;
-    // SAFETY: by contract.
-    unsafe {
-        asm!(
-            "{value} = atomic_fetch_add((u64 *)({to} + 0), {value})",
-            to = in(reg) counter,
-            value = inlateout(reg) value => before,
-            options(nostack)
-        );
-    }
-    before
-}
-
 /// Times a number is tried to be taken.
 const ATTEMPTS: u32 = 8;
 

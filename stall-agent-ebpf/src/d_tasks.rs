@@ -8,7 +8,7 @@ use aya_ebpf::{macros::map, maps::PerCpuArray};
 use stall_common::blocked::{ACTIVE, DTask, Lock, is_d};
 use stall_common::control::SEEDING;
 
-use crate::kernel::{Task, lock};
+use crate::kernel::{Either, Task, lock};
 use crate::{blocked, control, ktime};
 
 /// Too large for the stack of a BPF program.
@@ -63,7 +63,7 @@ fn d_tasks(ctx: *mut Context) -> i32 {
 fn describe(task: Task, state: u32, to: &mut DTask) {
     to.now_ns = ktime::now();
     to.ran_sched_ns = task.ran_sched_ns();
-    to.now_sched_ns = Task::current().ran_sched_ns();
+    to.now_sched_ns = Task::<Either>::current().ran_sched_ns();
     to.start_boottime_ns = task.start_boottime_ns();
     to.tid = task.tid();
     to.tgid = task.tgid();

@@ -1,16 +1,37 @@
 //! Discards: the clock of their time in flight, and their sums by origin.
+//!
+//! A clock is started by whoever inserts its disk into `CLOCKS_GOING`, and stopped by whoever deletes it: of several at once,
+//! one succeeds, on every kernel. (That an atomic addition returns what was there is 5.12's.) Insertions and deletions take turns,
+//! so starts and stops do; that they are added to the clock's word in another order is nothing, as additions commute. A start is
+//! added before the insertion, and taken back if that fails, a stop after the deletion: so no stop is ever there without its
+//! start, which would read as hours.
+//!
+//! A discard is counted before its issue looks whether the clock goes, and discounted before its end looks whether any is left. At
+//! rest the clock is right, by the last change there was of `CLOCKS_GOING`:
+//!
+//! - It was a deletion. Then no discard was in flight when the number was read once more after it; one issued since would have
+//!   found the clock standing, and inserted it.
+//! - It was an insertion, by the issue of a discard, or by an end that found one issued since it had deleted, and once more after it
+//!   had inserted. That discard was in flight then; if none is any more, the last to end found 0 after that, and deleted.
 
 use aya_ebpf::bindings::BPF_NOEXIST;
 use aya_ebpf::{macros::map, maps::HashMap};
 use stall_common::discard::{self, DiscardKey, Discards};
-use stall_common::disk::DiskState;
+use stall_common::disk::{DiskState, MAX_DISKS};
 use stall_common::loss::Loss;
 use stall_common::request::{Op, Request};
 
-use crate::{counter, loss};
+use crate::{counter, disk, ktime, loss};
 
 #[map]
 static DISCARDS: HashMap<DiscardKey, Discards> = HashMap::with_max_entries(1024, 0);
+
+/// Disks whose clock goes, by their index.
+#[map]
+static CLOCKS_GOING: HashMap<u32, u32> = HashMap::with_max_entries(MAX_DISKS as u32, 0);
+
+/// Times an end stops and starts a clock again for discards that are issued meanwhile; beyond, the next one sets it right.
+const TURNS: u32 = 4;
 
 /// Whether an operation moves the discard clock.
 #[inline(always)]
@@ -25,25 +46,61 @@ pub(crate) fn has_origin(op: u8) -> bool {
 }
 
 /// A discard was issued.
-#[inline(always)]
-pub(crate) fn started(state: *mut DiskState, now: u64) {
-    // SAFETY: a pointer to an element of an array map.
-    unsafe {
-        if counter::fetch_add(&raw mut (*state).discards_in_flight, 1) == 0 {
-            counter::add(&raw mut (*state).discard_clock, discard::start(now));
-        }
-    }
+#[inline(never)]
+pub(crate) fn started(disk: u16, now: u64) {
+    let Some(state) = disk::state(disk.into()) else {
+        return;
+    };
+    // SAFETY: a field of an element of an array map.
+    unsafe { counter::add(&raw mut (*state).discards_in_flight, 1) };
+    set_going(state, disk.into(), now);
 }
 
-/// A discard that was issued has ended.
-#[inline(always)]
-pub(crate) fn ended(state: *mut DiskState, now: u64) {
-    // SAFETY: a pointer to an element of an array map.
-    unsafe {
-        if counter::fetch_add(&raw mut (*state).discards_in_flight, u64::MAX) == 1 {
-            counter::add(&raw mut (*state).discard_clock, discard::stop(now));
+/// A discard that was issued has ended, just now.
+#[inline(never)]
+pub(crate) fn ended(disk: u16) {
+    let Some(state) = disk::state(disk.into()) else {
+        return;
+    };
+    // SAFETY: a field of an element of an array map.
+    unsafe { counter::add(&raw mut (*state).discards_in_flight, u64::MAX) };
+    let mut turn = 0;
+    while turn < TURNS {
+        if is_discarding(state) || CLOCKS_GOING.remove(u32::from(disk)).is_err() {
+            return;
         }
+        // Not the stamp of the discard's end: what is stopped here may have been started since.
+        let now = ktime::now();
+        // SAFETY: a field of an element of an array map.
+        unsafe { counter::add(&raw mut (*state).discard_clock, discard::stop(now)) };
+        if !is_discarding(state) || !set_going(state, disk.into(), now) {
+            return;
+        }
+        turn += 1;
     }
+    loss::count(Loss::ClockRace);
+}
+
+/// Starts a clock that stands. False when it goes already.
+#[inline(always)]
+fn set_going(state: *mut DiskState, disk: u32, now: u64) -> bool {
+    if CLOCKS_GOING.get_ptr(disk).is_some() {
+        return false;
+    }
+    // SAFETY: a field of an element of an array map.
+    let add = |ns| unsafe { counter::add(&raw mut (*state).discard_clock, ns) };
+    add(discard::start(now));
+    let is_first = CLOCKS_GOING.insert(disk, 1, BPF_NOEXIST.into()).is_ok();
+    if !is_first {
+        add(discard::stop(now));
+    }
+    is_first
+}
+
+#[inline(always)]
+fn is_discarding(state: *const DiskState) -> bool {
+    // SAFETY: a field of an element of an array map; volatile: other CPUs add.
+    unsafe { (&raw const (*state).discards_in_flight).read_volatile() != 0 }
 }
 
 /// The disk's discard clock; `None`, and counted, between two changes.

@@ -108,14 +108,15 @@ fn wanted(disk: Gendisk) -> bool {
     DISK_FILTER.get_ptr(name).is_some()
 }
 
+/// Of a new disk; [`IGNORED`] when there is no room, `None` when it is to be tried again.
 #[inline(always)]
 fn number() -> Option<u32> {
     let count = DISK_COUNT.get_ptr_mut(0)?;
     // SAFETY: a pointer to an element of an array map.
-    let index = unsafe { counter::fetch_add(count, 1) } as u32;
-    if index >= MAX_DISKS as u32 {
-        loss::count(Loss::DisksFull);
-        return Some(IGNORED);
+    let index = unsafe { counter::take(count) };
+    if index.is_some_and(|index| index < MAX_DISKS as u64) {
+        return index.map(|index| index as u32);
     }
-    Some(index)
+    loss::count(Loss::DisksFull);
+    index.map(|_| IGNORED)
 }

@@ -10,6 +10,8 @@ static PARAMS: Params = Params {
     filter: 0,
     shard_mask: 0,
     noted: 0,
+    typed_current: 0,
+    reserved: 0,
 };
 
 macro_rules! param {
@@ -34,6 +36,13 @@ param!(shard_mask => shard_mask: u32);
 pub(crate) fn noted() -> bool {
     // SAFETY: as for the others.
     unsafe { core::ptr::read_volatile(&raw const PARAMS.noted) != 0 }
+}
+
+/// Whether the running task can be had as a pointer of a type.
+#[inline(always)]
+pub(crate) fn has_typed_current() -> bool {
+    // SAFETY: as above.
+    unsafe { core::ptr::read_volatile(&raw const PARAMS.typed_current) != 0 }
 }
 
 /// Whether only the disks in `DISK_FILTER` are traced.

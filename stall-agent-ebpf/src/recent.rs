@@ -12,7 +12,7 @@ use core::ptr::{read_volatile, write_volatile};
 use stall_common::actor::UNKNOWN;
 use stall_common::recent::{PLACES, PLACES_BITS, Recent};
 
-use crate::kernel::{Gendisk, Request, Task};
+use crate::kernel::{Gendisk, Reach, Request, Task};
 use crate::{actor, disk, series, uses};
 
 /// Sized by user space: places and CPUs.
@@ -37,7 +37,13 @@ struct Asked {
 
 /// What is known of a submission by the running task; `None` when its disk is not traced.
 #[inline(always)]
-pub(crate) fn known(request: Request, op: u8, task: Task, tgid: u32, cpu: u32) -> Option<Known> {
+pub(crate) fn known(
+    request: Request,
+    op: u8,
+    task: Task<impl Reach>,
+    tgid: u32,
+    cpu: u32,
+) -> Option<Known> {
     let asked = asked(request.disk(), op, task, tgid)?;
     let place = RECENT.get_ptr_mut(cpu * PLACES + asked.place());
     if let Some(known) = place.and_then(|place| find(place, &asked)) {
@@ -50,8 +56,9 @@ pub(crate) fn known(request: Request, op: u8, task: Task, tgid: u32, cpu: u32) -
         series: 0,
     };
     look_up(request, op, &mut known).then_some(())?;
-    // Unknown is one that the map had no room for, which is counted each time.
-    if let Some(place) = place.filter(|_| known.actor != UNKNOWN) {
+    // What there was no room or no number for is counted each time, and looked for again.
+    let whole = known.actor != UNKNOWN && known.series != series::NONE;
+    if let Some(place) = place.filter(|_| whole) {
         keep(place, &asked, &known);
     }
     Some(known)
@@ -59,7 +66,7 @@ pub(crate) fn known(request: Request, op: u8, task: Task, tgid: u32, cpu: u32) -
 
 /// The actors that have ended are counted before any is looked up: what is kept of one that ends meanwhile is not found.
 #[inline(always)]
-fn asked(disk: Gendisk, op: u8, task: Task, tgid: u32) -> Option<Asked> {
+fn asked(disk: Gendisk, op: u8, task: Task<impl Reach>, tgid: u32) -> Option<Asked> {
     let ended = actor::ended()?;
     // SAFETY: an element of an array map; volatile: other CPUs add.
     let count = unsafe { ended.read_volatile() };

@@ -21,7 +21,7 @@ static SERIES_COUNT: Array<u64> = Array::with_max_entries(1, 0);
 static SERIES_IDS: HashMap<u32, u32> = HashMap::with_max_entries(512, 0);
 
 /// A series that does not exist: beyond the end of the map.
-const NONE: u16 = u16::MAX;
+pub(crate) const NONE: u16 = u16::MAX;
 
 /// Index of the series of a disk and operation.
 #[inline(always)]
@@ -65,8 +65,9 @@ fn introduce(state: *mut DiskState, disk: u32, op: u8) -> u16 {
         return NONE;
     };
     // SAFETY: a pointer to an element of an array map.
-    let number = unsafe { counter::fetch_add(count, 1) } as u32;
-    let _exists = SERIES_IDS.insert(key, number, BPF_NOEXIST.into());
+    if let Some(number) = unsafe { counter::take(count) } {
+        let _exists = SERIES_IDS.insert(key, number as u32, BPF_NOEXIST.into());
+    }
     let Some(number) = SERIES_IDS.get_ptr(key) else {
         return NONE;
     };

@@ -43,8 +43,9 @@ fn introduce(key: UseKey) -> u32 {
         return NO_ROW;
     };
     // SAFETY: a pointer to an element of an array map.
-    let number = unsafe { counter::fetch_add(count, 1) } as u32;
-    let _exists = USES.insert(key, number, BPF_NOEXIST.into());
+    if let Some(number) = unsafe { counter::take(count) } {
+        let _exists = USES.insert(key, number as u32, BPF_NOEXIST.into());
+    }
     known(key).unwrap_or(NO_ROW)
 }
 

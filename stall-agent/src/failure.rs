@@ -26,10 +26,10 @@ pub enum Failure {
     NoBtf,
     #[error("the kernel's type information cannot be used ({0}): run stall-agent check")]
     BtfUnusable(String),
-    #[error("{0}: use a kernel from 5.12 on, and run stall-agent check")]
+    #[error("{0}: use a kernel from 5.10 on, and run stall-agent check")]
     KernelUnfit(String),
     #[error(
-        "this kernel does not have {hook}, without which nothing can be measured: run stall-agent check, and use a kernel from 5.12 on"
+        "this kernel does not have {hook}, without which nothing can be measured: run stall-agent check, and use a kernel from 5.10 on"
     )]
     HookMissing { hook: String },
     #[error(

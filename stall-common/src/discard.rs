@@ -4,7 +4,8 @@
 //! in one word that is changed by atomic additions only: while none is in flight the word is
 //! `D`; while one is, it is `D - start`, which is negative as a signed number because no sum of
 //! durations since boot exceeds the time since boot. So a reader needs no second word to know
-//! which of the two it holds.
+//! which of the two it holds. It does not matter in what order the additions arrive, so that two CPUs may take turns in
+//! starting and stopping the clock and add what they have to later.
 
 /// `D(now)` from the clock's word; `None` in the moment between two changes that overtake each
 /// other on two CPUs.

@@ -17,6 +17,10 @@ pub struct Params {
     pub shard_mask: u32,
     /// 1 when `block_getrq` notes who submits: on kernels without `block_io_start`.
     pub noted: u32,
+    /// 1 where programs can have the running task with its type (`bpf_get_current_task_btf`, 5.11).
+    pub typed_current: u32,
+    /// Always 0.
+    pub reserved: u32,
 }
 
-crate::abi!(Params: 32);
+crate::abi!(Params: 40);

@@ -10,7 +10,7 @@ use stall_tests::staged::{FileSystem, StagedDisk};
 
 use crate::harness::agent::Agent;
 use crate::harness::compare::{equals_kernel, traced};
-use crate::harness::kept_back::{OPTIONAL, SINCE_5_14};
+use crate::harness::kept_back::{OPTIONAL, SINCE_5_10, SINCE_5_14};
 use crate::harness::load::Load;
 use crate::harness::seen::Trace;
 use crate::harness::test::Test;
@@ -18,8 +18,14 @@ use crate::harness::{between, same};
 use crate::submitter;
 
 pub(crate) const TESTS: &[Test] = &[
-    Test::new("reads_as_on_5_14", reads),
-    Test::new("fstrim_as_on_5_14", trim),
+    Test::new("reads_as_on_5_14", || reads(&SINCE_5_14)),
+    Test::new("fstrim_as_on_5_14", || {
+        trim(|disk| Agent::on(disk).without(&SINCE_5_14))
+    }),
+    Test::new("reads_as_on_5_10", || reads(&SINCE_5_10)),
+    Test::new("fstrim_as_on_5_10", || {
+        trim(|disk| Agent::on(disk).without(&SINCE_5_10))
+    }),
     Test::new("what_is_optional_is_null_and_named", all_at_once),
     Test::new("each_optional_thing_can_be_missing_alone", one_by_one),
     Test::new("what_is_required_ends_it_with_a_sentence", required),
@@ -47,10 +53,10 @@ fn runs(trace: &Trace, program: &str) -> bool {
 }
 
 /// Check that the stand-ins see every request, who submits it, and that he waits in D.
-fn reads() -> Result<()> {
+fn reads(kept_back: &[&'static str]) -> Result<()> {
     let disk = slow_to_read()?;
     let act = || Load::run("old-reader", &disk.device(), &["read:0:4096:60:8192"]);
-    let agent = Agent::on(&disk).without(&SINCE_5_14);
+    let agent = Agent::on(&disk).without(kept_back);
     let (trace, counted, done) = traced(&disk, &agent, act)?;
     for program in ["block_getrq", "block_rq_insert", "sched_switch_three"] {
         ensure!(runs(&trace, program), "{program} does not run");
@@ -74,11 +80,8 @@ fn reads() -> Result<()> {
 }
 
 /// Check that discards are fstrim's, and a trim.
-fn trim() -> Result<()> {
-    submitter::trimmed(FileSystem::Ext4, |disk| {
-        Agent::on(disk).without(&SINCE_5_14)
-    })
-    .map(drop)
+fn trim(agent: fn(&StagedDisk) -> Agent) -> Result<()> {
+    submitter::trimmed(FileSystem::Ext4, agent).map(drop)
 }
 
 /// Check that without anything that is optional requests are counted as the kernel counts them, that what is not known is

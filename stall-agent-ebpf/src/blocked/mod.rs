@@ -111,12 +111,13 @@ pub(crate) fn known(tid: u32) -> Option<&'static mut Sleep> {
 #[inline(never)]
 fn introduce(tid: u32) -> Option<&'static mut Sleep> {
     let ids = TASK_IDS.get_ptr_mut(0)?;
+    // SAFETY: a pointer to an element of an array map.
+    let number = unsafe { counter::take(ids) };
     let new = Sleep {
-        // SAFETY: a pointer to an element of an array map.
-        task: unsafe { counter::fetch_add(ids, 1) } as u32,
+        task: number.unwrap_or(0) as u32,
         ..Sleep::default()
     };
-    if SLEEPS.insert(tid, new, BPF_NOEXIST.into()).is_err() {
+    if number.is_none() || SLEEPS.insert(tid, new, BPF_NOEXIST.into()).is_err() {
         loss::count(Loss::SleepsFull);
         return None;
     }

@@ -6,7 +6,7 @@ use stall_common::blocked::{ACTIVE, ANNOUNCED, Blocked, BlockedKey, KILLABLE, Sl
 use stall_common::loss::Loss;
 use stall_common::record::{self as records, EndedSleep, Kind};
 
-use crate::kernel::Task;
+use crate::kernel::{Either, Task};
 use crate::{actor, counter, ktime, loss, params, record, stack};
 
 #[map]
@@ -138,7 +138,7 @@ fn send(sleep: &Sleep, stack: u64) {
             (*to).stack = stack;
             (*to).task = sleep.task;
             (*to).killable = u32::from(sleep.flags & KILLABLE != 0);
-            let waker = Task::current();
+            let waker = Task::<Either>::current();
             (*to).waker_start_boottime_ns = waker.start_boottime_ns();
             (*to).waker_tid = waker.tid();
             (*to).waker_tgid = waker.tgid();

@@ -5,10 +5,12 @@
 //! kernel's BTF and that the verifier sees as a constant, so a wrong offset is refused at load. A
 //! load through a null pointer of this kind reads 0; it does not fault.
 
+mod args;
 mod bio;
 mod cgroup;
 mod disk;
 pub(crate) mod lock;
+mod reach;
 mod request;
 pub(crate) mod tags;
 mod task;
@@ -17,6 +19,7 @@ use core::arch::asm;
 
 pub(crate) use bio::Bio;
 pub(crate) use disk::Gendisk;
+pub(crate) use reach::{Either, Reach, Typed};
 pub(crate) use request::Request;
 use stall_common::layout::Layout;
 pub(crate) use task::Task;

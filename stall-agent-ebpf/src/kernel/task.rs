@@ -1,11 +1,13 @@
 //! `struct task_struct` (include/linux/sched.h).
 
+use core::marker::PhantomData;
+
 use aya_ebpf::bindings::task_struct;
-use aya_ebpf::helpers::generated::{bpf_get_current_task_btf, bpf_probe_read_user};
-use stall_common::actor::{ARGS_LEN, COMM_LEN};
+use stall_common::actor::COMM_LEN;
 use stall_common::layout::ABSENT;
 
-use super::{copy, layout, load};
+use super::reach::{Reach, Typed};
+use super::{copy, layout};
 
 /// `MAX_RT_PRIO`: from here on the fair scheduler keeps what a task had run when it got its CPU.
 const FAIR: i32 = 100;
@@ -14,7 +16,7 @@ const PF_KTHREAD: u32 = 0x0020_0000;
 
 /// A task given to a tracepoint, or the current one.
 #[derive(Clone, Copy)]
-pub(crate) struct Task(*const u8);
+pub(crate) struct Task<R = Typed>(pub(super) *const u8, PhantomData<R>);
 
 macro_rules! number {
     ($(#[$doc:meta])* $name:ident => $field:ident: $type:ty) => {
@@ -22,12 +24,12 @@ macro_rules! number {
         #[inline(always)]
         pub(crate) fn $name(self) -> $type {
             // SAFETY: a field of a task of this size, by BTF.
-            unsafe { load(self.0, layout!($field)) }
+            unsafe { R::field(self.0, layout!($field)) }
         }
     };
 }
 
-impl Task {
+impl Task<Typed> {
     /// Wraps a tracepoint's or iterator's argument.
     ///
     /// # Safety
@@ -35,19 +37,20 @@ impl Task {
     /// `pointer` is a `struct task_struct *` argument of the program that runs.
     #[inline(always)]
     pub(crate) unsafe fn new(pointer: *const u8) -> Self {
-        Self(pointer)
-    }
-
-    /// The running task.
-    #[inline(always)]
-    pub(crate) fn current() -> Self {
-        // SAFETY: the helper takes nothing (kernel 5.11 and later).
-        Self(unsafe { bpf_get_current_task_btf() }.cast())
+        Self(pointer, PhantomData)
     }
 
     #[inline(always)]
     pub(crate) fn as_ptr(self) -> *mut task_struct {
         self.0.cast_mut().cast()
+    }
+}
+
+impl<R: Reach> Task<R> {
+    /// The running task.
+    #[inline(always)]
+    pub(crate) fn current() -> Self {
+        Self(R::current(), PhantomData)
     }
 
     number!(
@@ -72,9 +75,9 @@ impl Task {
         // SAFETY: a field of a task of this size, by BTF.
         unsafe {
             if layout!(task_on_cpu) == ABSENT {
-                return load::<u8>(self.0, layout!(task_on_cpu_byte)) != 0;
+                return R::field::<u8>(self.0, layout!(task_on_cpu_byte)) != 0;
             }
-            load::<u32>(self.0, layout!(task_on_cpu)) != 0
+            R::field::<u32>(self.0, layout!(task_on_cpu)) != 0
         }
     }
 
@@ -93,7 +96,7 @@ impl Task {
             return 0;
         }
         // SAFETY: a field of a task of this size, by BTF.
-        let arrival: u64 = unsafe { load(self.0, layout!(task_last_arrival)) };
+        let arrival: u64 = unsafe { R::field(self.0, layout!(task_last_arrival)) };
         if arrival == 0 || self.priority() < FAIR {
             return arrival;
         }
@@ -107,19 +110,20 @@ impl Task {
             return 0;
         }
         // SAFETY: an unsigned long of a task, by BTF.
-        unsafe { load(self.0, layout!(task_blocker)) }
+        unsafe { R::field(self.0, layout!(task_blocker)) }
     }
 
     #[inline(always)]
     pub(crate) fn leader(self) -> Self {
         // SAFETY: a pointer to a task, by BTF.
-        Self(unsafe { load(self.0, layout!(task_group_leader)) })
+        let leader = unsafe { R::field(self.0, layout!(task_group_leader)) };
+        Self(leader, PhantomData)
     }
 
     #[inline(always)]
     pub(crate) fn is_kernel_thread(self) -> bool {
         // SAFETY: `flags` of a task is an unsigned int.
-        let flags: u32 = unsafe { load(self.0, layout!(task_flags)) };
+        let flags: u32 = unsafe { R::field(self.0, layout!(task_flags)) };
         flags & PF_KTHREAD != 0
     }
 
@@ -127,34 +131,5 @@ impl Task {
     pub(crate) fn copy_comm(self, to: *mut [u8; COMM_LEN]) {
         // SAFETY: `comm` has TASK_COMM_LEN = 16 bytes; `to` is a field of a record or buffer.
         unsafe { copy(self.0, layout!(task_comm), to) };
-    }
-
-    /// Copies the beginning of the command line; only of the running task. Returns the number of
-    /// bytes copied and the length of the whole.
-    #[inline(always)]
-    pub(crate) fn copy_args(self, to: *mut [u8; ARGS_LEN]) -> (u32, u32) {
-        if layout!(task_mm) == ABSENT {
-            return (0, 0);
-        }
-        // SAFETY: a pointer to an mm_struct and two of its unsigned longs, by BTF.
-        let (start, end): (u64, u64) = unsafe {
-            let mm: *const u8 = load(self.0, layout!(task_mm));
-            if mm.is_null() {
-                return (0, 0);
-            }
-            (
-                load(mm, layout!(mm_arg_start)),
-                load(mm, layout!(mm_arg_end)),
-            )
-        };
-        let total = end.saturating_sub(start);
-        let len = if total > ARGS_LEN as u64 {
-            ARGS_LEN as u64
-        } else {
-            total
-        };
-        // SAFETY: at most ARGS_LEN bytes into a field of that size; the helper does not fault.
-        let failed = unsafe { bpf_probe_read_user(to.cast(), len as u32, start as *const _) } != 0;
-        (if failed { 0 } else { len as u32 }, total as u32)
     }
 }

@@ -1,6 +1,5 @@
 //! A request's completions, and its end.
 
-use stall_common::disk::DiskState;
 use stall_common::loss::Loss;
 use stall_common::record::{EndedRequest, Kind};
 use stall_common::request::{ACTIVE, CLOCKED, OLDER, Op, Request as Slot};
@@ -95,23 +94,18 @@ fn end(slot: &mut Slot, now: u64) {
     }
     owner::count(slot, end.total_ns, end.service_ns);
     if discard::has_origin(slot.op) {
-        end_discard(slot, state, &end);
+        end_discard(slot, &end);
     } else if slow {
         send(Kind::SlowRequest, slot, end.overlap_ns, end.service_ns);
     }
 }
 
 #[inline(always)]
-fn end_discard(slot: &Slot, state: *mut DiskState, end: &End) {
+fn end_discard(slot: &Slot, end: &End) {
     if slot.flags & CLOCKED != 0 {
-        discard::ended(state, end.now);
+        discard::ended(slot.disk);
     }
-    discard::count(
-        slot,
-        end.queue_ns.unwrap_or(0),
-        end.device_ns.unwrap_or(0),
-        end.now,
-    );
+    discard::count(slot, end.queue_ns, end.device_ns, end.now);
     send(Kind::Discard, slot, 0, end.service_ns);
 }
 

@@ -7,15 +7,15 @@ use stall_common::request::{CLOCKED, SEARCHED};
 
 use super::slot::{active, begin_on, begin_unseen};
 use super::{noted, older};
-use crate::kernel::{Request, Task};
+use crate::kernel::{Either, Reach, Request, Task};
 use crate::{cpu, discard, disk, ktime, recent, stack};
 
-/// A new life, in the submitter's context.
+/// A new life, in the submitter's context, who is reached in this way.
 #[inline(always)]
-pub(super) fn submitted(ctx: *mut c_void, request: Request) {
+pub(super) fn submitted<R: Reach>(ctx: *mut c_void, request: Request) {
     let now = ktime::now();
     let op = request.op() as u8;
-    let task = Task::current();
+    let task = Task::<R>::current();
     let ids = bpf_get_current_pid_tgid();
     let Some(known) = recent::known(request, op, task, (ids >> 32) as u32, cpu::current()) else {
         return;
@@ -47,7 +47,7 @@ pub(super) fn inserted(ctx: *mut c_void, request: Request) {
         return;
     }
     if noted::begin(request, ktime::now()).is_none() {
-        submitted(ctx, request);
+        submitted::<Either>(ctx, request);
     }
 }
 
@@ -65,12 +65,9 @@ pub(super) fn issued(request: Request) {
     slot.issued_ns = now;
     // Bios may have been merged into it since.
     slot.bytes = request.bytes_left();
-    if discard::is_discard(slot.op)
-        && slot.flags & CLOCKED == 0
-        && let Some(state) = disk::state(slot.disk.into())
-    {
+    if discard::is_discard(slot.op) && slot.flags & CLOCKED == 0 {
         slot.flags |= CLOCKED;
-        discard::started(state, now);
+        discard::started(slot.disk, now);
     }
 }
 

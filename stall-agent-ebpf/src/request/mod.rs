@@ -13,7 +13,7 @@ use aya_ebpf::EbpfContext as _;
 use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
 
-use crate::kernel::{Bio, Request};
+use crate::kernel::{Bio, Request, Typed};
 
 /// In the submitter's context, before a plug or a worker can take the request over (6.5 and
 /// later).
@@ -21,7 +21,7 @@ use crate::kernel::{Bio, Request};
 /// match-proto: `block_io_start(struct request *rq)`
 #[btf_tracepoint(function = "block_io_start")]
 fn block_io_start(ctx: BtfTracePointContext) {
-    life::submitted(ctx.as_ptr(), request(&ctx));
+    life::submitted::<Typed>(ctx.as_ptr(), request(&ctx));
 }
 
 /// A bio gets its request, in the submitter's context, on kernels without `block_io_start`.
@@ -31,6 +31,15 @@ fn block_io_start(ctx: BtfTracePointContext) {
 fn block_getrq(ctx: BtfTracePointContext) {
     // SAFETY: the first argument is the bio.
     noted::note(ctx.as_ptr(), unsafe { Bio::new(ctx.arg(0)) });
+}
+
+/// Up to 5.10 the queue comes first.
+///
+/// match-proto: `block_getrq(struct request_queue *q, struct bio *bio, int rw)`
+#[btf_tracepoint(function = "block_getrq")]
+fn block_getrq_three(ctx: BtfTracePointContext) {
+    // SAFETY: the second argument is the bio.
+    noted::note(ctx.as_ptr(), unsafe { Bio::new(ctx.arg(1)) });
 }
 
 /// The first sight of a request on kernels without `block_io_start`; requests that are issued

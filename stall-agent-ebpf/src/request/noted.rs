@@ -12,7 +12,7 @@ use aya_ebpf::maps::LruHashMap;
 use stall_common::request::{Request as Slot, SEARCHED};
 
 use super::{older, slot};
-use crate::kernel::{Bio, Request, Task};
+use crate::kernel::{Bio, Either, Request, Task};
 use crate::{actor, discard, ktime, params, stack};
 
 /// Who submitted a bio, and when.
@@ -46,7 +46,7 @@ pub(super) fn note(ctx: *mut c_void, bio: Bio) {
         },
         actor: actor::current(),
         tid: bpf_get_current_pid_tgid() as u32,
-        kernel_thread: Task::current().is_kernel_thread().into(),
+        kernel_thread: Task::<Either>::current().is_kernel_thread().into(),
         reserved: 0,
     };
     // Full is no case of a map that forgets.

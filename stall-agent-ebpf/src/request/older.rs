@@ -138,6 +138,6 @@ fn begin(suspect: Suspect, index: u16) {
         ..Slot::default()
     };
     if place::insert(suspect.address(), &new) && clocked != 0 {
-        discard::started(state, now);
+        discard::started(index, now);
     }
 }

@@ -73,7 +73,7 @@ pub(super) fn begin_on(
     let state = disk::state(disk.into())?;
     let slot = slot(request).or_else(|| new_slot(request))?;
     if slot.flags & ACTIVE != 0 {
-        abandon(slot, now);
+        abandon(slot);
     }
     slot.queued_ns = queued_ns;
     slot.issued_ns = 0;
@@ -95,13 +95,11 @@ pub(super) fn begin_on(
 /// A life whose end was not seen, by whatever made the kernel leave the program out. It did end,
 /// since its request is used again: it counts, without a latency.
 #[inline(never)]
-fn abandon(slot: &Slot, now: u64) {
+fn abandon(slot: &Slot) {
     loss::count(Loss::MissedCompletion);
     debug!((), "completion of operation {} not seen", slot.op);
-    if slot.flags & CLOCKED != 0
-        && let Some(state) = disk::state(slot.disk.into())
-    {
-        discard::ended(state, now);
+    if slot.flags & CLOCKED != 0 {
+        discard::ended(slot.disk);
     }
     if slot.issued_ns == 0 && slot.flags & OLDER == 0 {
         return;

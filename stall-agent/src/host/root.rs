@@ -147,6 +147,13 @@ impl HostRoot {
         })
     }
 
+    /// Whether the kernel can open a file without waiting for a disk.
+    #[must_use]
+    pub fn can_read_cached(&self) -> bool {
+        let opened = self.open_resolved(Path::new("/"), OFlags::PATH, IN_MEMORY);
+        opened.map_or_else(|error| error.raw_os_error() != Some(libc::EINVAL), |_| true)
+    }
+
     /// Opens a file; a named pipe or a terminal put in its place is not waited for.
     ///
     /// # Errors
@@ -257,6 +264,7 @@ mod tests {
         assert_eq!(root.path("proc/1/stat"), Path::new("/host/proc/1/stat"));
         assert!(!root.is_own());
         assert!(HostRoot::default().is_own());
+        assert!(HostRoot::default().can_read_cached(), "5.12 or later");
     }
 
     #[test]

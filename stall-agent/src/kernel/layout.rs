@@ -19,10 +19,6 @@ pub enum LayoutError {
     /// All that are missing, comma-separated.
     #[error("this kernel's BTF lacks {0}, which the programs need")]
     Missing(String),
-    #[error(
-        "this kernel's BPF has no atomic addition that returns what was there, as it has from 5.12 on"
-    )]
-    TooOld,
     #[error("this kernel numbers request operations differently ({0} is {1})")]
     Operation(&'static str, u64),
 }
@@ -110,7 +106,6 @@ const OPERATIONS: &[(&str, u64)] = &[
 ///
 /// When a required field is missing or has another size, or an operation another number.
 pub fn resolve(btf: &Btf<'_>) -> Result<Layout, LayoutError> {
-    check_age(btf)?;
     check_operations(btf)?;
     let mut layout = Layout::UNRESOLVED;
     for row in ROWS {
@@ -141,7 +136,6 @@ pub fn wanted() -> (Vec<(&'static str, &'static str)>, Vec<&'static str>) {
         fields.chain(states).collect(),
         operations
             .chain(["MQ_RQ_IN_FLIGHT", "__RQF_FLUSH_SEQ"])
-            .chain(HELPERS)
             .collect(),
     )
 }
@@ -161,19 +155,6 @@ fn flush_seq(btf: &Btf<'_>) -> u32 {
     // A bit that `rq_flags` does not have is never set in it.
     u32::try_from(bit).map_or(0, |bit| 1_u32.checked_shl(bit).unwrap_or(0))
 }
-
-/// BTF does not tell which instructions the verifier takes; the helper that came in the same release does (commit
-/// 34b2021cc616, 5.12). A kernel that lists no helpers at all is let try.
-fn check_age(btf: &Btf<'_>) -> Result<(), LayoutError> {
-    let [any, of_5_12] = HELPERS.map(|name| btf.enumerator(name).is_some());
-    if any && !of_5_12 {
-        return Err(LayoutError::TooOld);
-    }
-    Ok(())
-}
-
-/// A helper that every kernel has, and one that came with what the programs need.
-const HELPERS: [&str; 2] = ["BPF_FUNC_map_lookup_elem", "BPF_FUNC_check_mtu"];
 
 /// An enumerator this kernel does not have is one it does not use.
 fn check_operations(btf: &Btf<'_>) -> Result<(), LayoutError> {

@@ -14,6 +14,9 @@ use crate::probe::catalog::{CATALOG, Kind};
 /// Where the kernel gives its BTF.
 pub const BTF_PATH: &str = "/sys/kernel/btf/vmlinux";
 
+/// The helper that gives it, whose number is in an enum (5.11).
+pub const CURRENT_TASK: &str = "BPF_FUNC_get_current_task_btf";
+
 /// Facts of the kernel about the hooks in the catalog.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Facts {
@@ -23,6 +26,8 @@ pub struct Facts {
     pub iterators: Vec<&'static str>,
     /// Where fields lie.
     pub layout: Layout,
+    /// Whether programs can have the running task with its type.
+    pub typed_current: bool,
 }
 
 /// Why there are no facts.
@@ -73,6 +78,7 @@ pub fn facts_of(bytes: &[u8]) -> Result<Facts, SupportError> {
         tracepoints: tracepoints(&btf),
         iterators: iterators(&btf),
         layout: layout::resolve(&btf)?,
+        typed_current: btf.enumerator(CURRENT_TASK).is_some(),
     })
 }
 

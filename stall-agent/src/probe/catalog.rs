@@ -79,6 +79,15 @@ pub const CATALOG: &[Row] = &[
         )
     },
     Row {
+        program: "block_getrq_three",
+        instead_of: Some("block_io_start"),
+        ..tracepoint(
+            "block_getrq",
+            (3, 3),
+            Need::Optional("who submits requests that are issued directly is not known"),
+        )
+    },
+    Row {
         group: "submission",
         ..tracepoint("block_rq_insert", (1, 1), Need::Required)
     },

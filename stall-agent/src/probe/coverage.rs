@@ -6,6 +6,30 @@ use crate::capture::Gap;
 use crate::kernel::layout::{PARTS, Part};
 use crate::kernel::support::Facts;
 
+/// What the agent asks of a kernel besides its programs.
+pub struct Outside {
+    pub part: &'static str,
+    pub missing: &'static str,
+    pub lack: &'static str,
+}
+
+/// Files that may lie on a disk that hangs are read as far as they are in memory (5.12).
+pub const CACHED_FILES: Outside = Outside {
+    part: "cached_files",
+    missing: "RESOLVE_CACHED in openat2(2)",
+    lack: "on which disks replicas of Longhorn lie, and what files of /oem say",
+};
+
+/// The same as a row.
+#[must_use]
+pub fn outside(it: &Outside) -> Gap {
+    Gap {
+        part: it.part.to_owned(),
+        missing: it.missing.to_owned(),
+        lack: it.lack.to_owned(),
+    }
+}
+
 /// The parts of the layout that are asked for on a kernel.
 pub fn asked(facts: &Facts) -> impl Iterator<Item = &'static Part> {
     PARTS

@@ -14,6 +14,7 @@ use stall_common::params::Params;
 use thiserror::Error;
 
 use super::catalog::{Kind, Need};
+use super::memlock::Room;
 use super::offer::{self, Offered};
 use super::plan::{Step, Verdict};
 use super::sizes::Sizes;
@@ -111,6 +112,7 @@ pub fn load(
     sizes: &Sizes,
     log: KernelLog,
 ) -> Result<Loaded, LoadError> {
+    let _room = Room::make();
     let (mut ebpf, btf) = object(layout, params, sizes, log)?;
     let mut loaded = offer::all(&mut ebpf, &steps, &btf);
     let hooks = steps.iter().map(|step| hook(step, &mut loaded));

@@ -3,6 +3,7 @@
 pub mod catalog;
 pub mod coverage;
 pub mod loader;
+pub mod memlock;
 mod offer;
 pub mod plan;
 pub mod sizes;

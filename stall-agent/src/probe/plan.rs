@@ -41,6 +41,7 @@ pub fn plan(facts: &Facts) -> Vec<Step> {
         steps.push(Step { row: *row, verdict });
     }
     spare(&mut steps);
+    tell_once(&mut steps);
     steps
 }
 
@@ -51,6 +52,19 @@ fn spare(steps: &mut [Step]) {
     for step in steps {
         if served.contains(&step.row.group) && step.verdict != Verdict::Load {
             step.verdict = Verdict::NotNeeded;
+        }
+    }
+}
+
+/// Of several of an optional group that are missing, the first says what a report lacks.
+fn tell_once(steps: &mut [Step]) {
+    let mut told = Vec::new();
+    for step in steps {
+        let optional = step.row.need != Need::Required && step.missing_because().is_some();
+        if optional && told.contains(&step.row.group) {
+            step.verdict = Verdict::NotNeeded;
+        } else if optional {
+            told.push(step.row.group);
         }
     }
 }
@@ -143,6 +157,7 @@ mod tests {
             tracepoints: tracepoints.iter().copied().collect(),
             iterators: vec!["task"],
             layout: Layout::UNRESOLVED,
+            typed_current: true,
         }
     }
 

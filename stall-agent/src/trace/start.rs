@@ -37,8 +37,11 @@ use crate::progress::{Verbosity, say};
 /// the sleep.
 pub(super) const STACK_MIN_NS: u64 = 1_000_000;
 /// Records of slow requests, discards and long sleeps per interval: 2,000 of them are 200 KiB, less
-/// than half of the ring.
+/// than half of the ring. CPUs that ask for the last one at once all get it, so that it may be a few more.
 const RECORD_BUDGET: u32 = 2_000;
+
+/// Programs that note who submits.
+const NOTING: [&str; 2] = ["block_getrq", "block_getrq_three"];
 
 /// What the event loop waits for.
 pub(super) struct Sources {
@@ -109,7 +112,7 @@ pub(super) fn start(
         timing,
         names,
         sizes,
-        gaps: coverage::gaps(facts),
+        gaps: gaps(facts, &config.host_root),
         host,
         host_disks,
         confinement,
@@ -136,6 +139,11 @@ pub(super) struct Parts {
     pub(super) confinement: Option<Confinement>,
     pub(super) start_ns: u64,
     pub(super) attach_ns: u64,
+}
+
+fn gaps(facts: &Facts, root: &HostRoot) -> Vec<Gap> {
+    let files = (!root.can_read_cached()).then(|| coverage::outside(&coverage::CACHED_FILES));
+    coverage::gaps(facts).into_iter().chain(files).collect()
 }
 
 /// What the rest of the run does not need.
@@ -165,7 +173,12 @@ fn load(
         record_budget: RECORD_BUDGET,
         filter: u32::from(!config.disks.is_empty()),
         shard_mask: sizes.shards - 1,
-        noted: plan::loads(&steps, "block_getrq").into(),
+        noted: NOTING
+            .iter()
+            .any(|program| plan::loads(&steps, program))
+            .into(),
+        typed_current: facts.typed_current.into(),
+        reserved: 0,
     };
     let log = match config.verbosity {
         Verbosity::Verbose => loader::KernelLog::Debug,

@@ -19,6 +19,7 @@ fn answer(bytes: &[u8]) -> Answer {
         types: support::facts_of(bytes).into(),
         symbols: Some(true),
         host_processes: Some(true),
+        cached_files: Some(true),
     }))
 }
 

@@ -4,19 +4,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use stall_agent::kernel::layout;
+use stall_agent::kernel::{layout, support};
 use stall_agent::probe::catalog::{CATALOG, Kind};
 
 use crate::model::{
     ARRAY, ENUM, ENUM64, FUNC, FUNC_PROTO, PTR, STRUCT, TYPEDEF, Type, Types, UNION,
 };
 
-/// The helper that marks the oldest kernel whose programs load; its number is in an enum.
-pub(crate) const CURRENT_TASK: &str = "BPF_FUNC_get_current_task_btf";
-
 pub(crate) fn cut(all: &Types) -> Types {
     let (fields, mut enumerators) = layout::wanted();
-    enumerators.push(CURRENT_TASK);
+    enumerators.push(support::CURRENT_TASK);
     let names = fields
         .iter()
         .flat_map(|(_, path)| path.split('.'))

@@ -167,8 +167,7 @@ fn told(name: &str, base: &Outcome, now: &Outcome) -> Value {
     match now {
         Outcome::Refused { sentence, code } => {
             assert_eq!(*code, code::HOOK_MISSING, "{name}");
-            // The helper stands for an instruction, which is what the sentence names.
-            let named = sentence.contains(name) || name.starts_with("BPF_FUNC_");
+            let named = sentence.contains(name);
             assert!(named && sentence.lines().count() == 1, "{name}: {sentence}");
             json!({ "refused": sentence })
         }

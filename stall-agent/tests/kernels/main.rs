@@ -22,7 +22,6 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use stall_agent::capture::HookState;
-use stall_agent::kernel::btf::Btf;
 use stall_agent::kernel::support::{self, Facts};
 use stall_agent::probe::{coverage, plan};
 use stall_common::layout::ABSENT;
@@ -89,15 +88,11 @@ fn found(bytes: &[u8]) -> Value {
     };
     let loaded: Vec<_> = of(HookState::Attached).into_keys().collect();
     let missing = of(HookState::Missing);
-    let current_task = Btf::parse(bytes)
-        .unwrap()
-        .enumerator(cut::CURRENT_TASK)
-        .is_some();
     json!({
         "lacking": plan::lacking(&steps),
         "loaded": loaded,
         "missing": missing,
-        "get_current_task_btf": current_task,
+        "get_current_task_btf": facts.typed_current,
         "lacks": coverage::gaps(&facts).iter().map(|gap| &gap.lack).collect::<Vec<_>>(),
         "layout": offsets(&facts),
     })

@@ -11,8 +11,8 @@ const HEAD: &str = "# Kernels\n\n\
     What the agent finds in the type information of kernels, without running them. Made from `tests/fixtures/btf` (Debian's kernels) by the \
     test `kernels`, which also keeps it true; not written by hand. The columns called `synthetic` are kernels that were not at hand: the \
     BTF of 6.1 with what is known of their layouts, and `?` where that is nothing.\n\n\
-    That a field is found does not prove that the verifier takes the programs. Kernels below 5.12 are refused: an atomic addition that \
-    returns is 5.12's, `bpf_get_current_task_btf` 5.11's. `cargo xtask vm` boots some of them and traces there.\n";
+    That a field is found does not prove that the verifier takes the programs: `cargo xtask vm` boots some of them and traces there, 5.10 \
+    the oldest. Where there is no `bpf_get_current_task_btf` (5.11) the running task's fields are copied by a helper.\n";
 
 const SUSE: &str = "\n## The kernels of Harvester's hosts\n\n\
     Harvester 1.3 to 1.6 runs SUSE's 5.14, 1.7 SUSE's 6.4, 1.8 and later its 6.12. **None of these was at hand: no program was loaded on \
@@ -23,9 +23,10 @@ const SUSE: &str = "\n## The kernels of Harvester's hosts\n\n\
     - who submits is noted by the bio, when it gets its request, and found when the request is first seen: a bio that is merged \
     into another one's request counts for that one's submitter;\n\
     - who holds a lock at the end of the window is not known, as on every kernel before 6.16;\n\
-    - forms with a queue in front of the request or bio (`block_rq_issue`, `block_rq_insert`, `block_getrq`) end with 5.10, which is \
-    refused anyway; there is no program for them, and a kernel that has them is told so by name. Nor is there one that takes the \
-    disk from the request's partition: every kernel from 5.12 on has `rq_disk` or `request_queue.disk`.\n\n\
+    - forms with a queue in front of the request or bio end with 5.10. There is a program for that of `block_getrq`, which all of 5.10 \
+    has; for those of `block_rq_issue` and `block_rq_insert`, which its first releases have, there is none, and a kernel that has them \
+    is told so by name. Nor is there one that takes the disk from the request's partition: every kernel from 5.10 on has `rq_disk` or \
+    `request_queue.disk`.\n\n\
     What SUSE took over from later kernels is seen by the agent in the type information, not by the version. The ways of 5.14 and 6.4 \
     are tested on the machine that runs the tests, by keeping from the agent what its kernel has beyond them \
     (`tests/real_kernel/older.rs`). `stall-agent check` on a host is the last word.\n";

@@ -40,6 +40,14 @@ pub(crate) const OPTIONAL: [&str; 10] = [
 /// What 6.18 has and 5.14 has not: who submits is told at the start, and the state of who is switched away from.
 pub(crate) const SINCE_5_14: [&str; 3] = ["block_io_start", "prev_state", "lock_holder"];
 
+/// What 6.18 has and 5.10 has not, but for the queue in front of `block_getrq`: the running task's fields are copied.
+pub(crate) const SINCE_5_10: [&str; 4] = [
+    "block_io_start",
+    "prev_state",
+    "lock_holder",
+    "typed_current",
+];
+
 /// This program, to trace with so much kept back.
 pub(crate) fn command(things: &[&str]) -> Result<Command> {
     let own = env::current_exe().context("this program has no path")?;
@@ -93,6 +101,7 @@ fn keep_back(facts: &mut Facts, thing: &str) {
     let layout = &mut facts.layout;
     match thing {
         "task" => facts.iterators.clear(),
+        "typed_current" => facts.typed_current = false,
         "prev_state" => {
             facts.tracepoints.insert("sched_switch", 3);
         }

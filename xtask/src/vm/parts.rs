@@ -38,6 +38,8 @@ const ON_DEMAND: &[&str] = &[
     "configfs",
     "dm_mod",
     "dm_crypt",
+    "aes_generic",
+    "ecb",
     "xts",
     "iscsi_tcp",
 ];

@@ -8,6 +8,7 @@ use aya::maps::MapType;
 use crate::host::HostRoot;
 use crate::kernel::support::{self, Facts, SupportError};
 use crate::kernel::symbols;
+use crate::probe::memlock::Room;
 
 /// Everything that [`super::judge`] decides from.
 #[derive(Clone, Debug, Default)]
@@ -24,6 +25,8 @@ pub struct Evidence {
     pub symbols: Option<bool>,
     /// The `/proc` read shows all processes of the host.
     pub host_processes: Option<bool>,
+    /// Files can be read as far as they are in memory.
+    pub cached_files: Option<bool>,
 }
 
 /// What came of a first `bpf(2)`.
@@ -60,6 +63,7 @@ pub fn gather(root: &HostRoot) -> Evidence {
     Evidence {
         types: types(),
         symbols: symbols::readable(root),
+        cached_files: Some(root.can_read_cached()),
         ..quick(root)
     }
 }
@@ -77,6 +81,7 @@ pub(super) fn quick(root: &HostRoot) -> Evidence {
         types: presence(),
         symbols: None,
         host_processes: host_processes(root),
+        cached_files: None,
     }
 }
 
@@ -90,6 +95,7 @@ fn capabilities(own: &HostRoot) -> Option<u64> {
 
 /// Makes the smallest of maps.
 fn bpf() -> Bpf {
+    let _room = Room::make();
     match aya::sys::is_map_supported(MapType::Array) {
         Ok(true) => Bpf::Works,
         Ok(false) => Bpf::Refused("it knows no maps".to_owned()),

@@ -34,6 +34,7 @@ pub fn judge(evidence: &Evidence) -> Vec<Capability> {
     );
     all.push(symbols(evidence));
     all.push(host_processes(evidence));
+    all.push(cached_files(evidence));
     all
 }
 
@@ -97,7 +98,7 @@ fn bpf(evidence: &Evidence) -> Capability {
 }
 
 fn types(evidence: &Evidence) -> Capability {
-    let advice = "use a kernel built with CONFIG_DEBUG_INFO_BTF, version 5.12 or later";
+    let advice = "use a kernel built with CONFIG_DEBUG_INFO_BTF, version 5.10 or later";
     let (state, found, exit_code) = match &evidence.types {
         KernelTypes::Facts(_) => (State::Ok, "read, nothing lacks", code::NO_BTF),
         KernelTypes::Present => (State::Ok, "there", code::NO_BTF),
@@ -144,7 +145,7 @@ fn hook_capability(step: &Step, there: bool, found: &str) -> Capability {
     };
     capability.or_else(
         lack,
-        "use a kernel from 5.12 on, built with its tracepoints",
+        "use a kernel from 5.10 on, built with its tracepoints",
     )
 }
 
@@ -192,6 +193,20 @@ fn host_processes(evidence: &Evidence) -> Capability {
         "command lines, units and containers of processes",
         "run it on the host, or in its pid namespace (hostPID) with --host-root",
     )
+}
+
+fn cached_files(evidence: &Evidence) -> Capability {
+    let found = match evidence.cached_files {
+        Some(true) => "read without waiting for a disk".to_owned(),
+        Some(false) => format!("the kernel has no {}", coverage::CACHED_FILES.missing),
+        None => "not looked at".to_owned(),
+    };
+    capability(
+        coverage::CACHED_FILES.part,
+        state(evidence.cached_files),
+        &found,
+    )
+    .or_else(coverage::CACHED_FILES.lack, "another kernel may have it")
 }
 
 fn state(fact: Option<bool>) -> State {

@@ -17,6 +17,7 @@ fn facts() -> Facts {
         tracepoints,
         iterators: vec!["task"],
         layout: support::facts_of(RECENT).unwrap().layout,
+        typed_current: true,
     }
 }
 
@@ -29,6 +30,7 @@ fn good() -> Evidence {
         types: KernelTypes::Facts(Box::new(facts())),
         symbols: Some(true),
         host_processes: Some(true),
+        cached_files: Some(true),
     }
 }
 

@@ -10,6 +10,7 @@ mod deny;
 mod dist;
 mod fuzz;
 mod lab;
+mod miri;
 mod mixes;
 mod process;
 mod setup;
@@ -83,6 +84,8 @@ enum Chore {
         #[arg(long)]
         keep: bool,
     },
+    /// Run the tests of the ABI under Miri, where a nightly has it
+    Miri,
     /// Boot other kernels in QEMU, and see on each what the agent can do there
     Vm {
         /// Which kernels; all without
@@ -140,6 +143,7 @@ fn run(chore: Chore) -> Result<ExitCode> {
             };
             fuzz::run(&workspace, &wanted)?;
         }
+        Chore::Miri => miri::run(&workspace)?,
         Chore::Vm { kernels, checks } => return vm::run(&workspace, &kernels, &checks),
         Chore::Machine => println!("{}", vm::reader::describe(&workspace)?),
         Chore::Dist { check } => dist::run(&workspace, check)?,

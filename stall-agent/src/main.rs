@@ -51,6 +51,7 @@ fn main() -> ExitCode {
             say(&format!("stall-agent: {}", sanitize(&failure.to_string())));
             failure.exit_code()
         });
+    output::messages::end();
     ExitCode::from(code)
 }
 
@@ -99,6 +100,12 @@ fn run(started: Instant) -> Result<u8, Failure> {
 /// Everything that can be wrong is looked at before the first hook is attached.
 fn run_trace(mut config: config::Trace, started: Instant) -> Result<u8, Failure> {
     prereq::demand(&config.host_root)?;
+    if let Err(error) = output::messages::apart() {
+        say(&format!(
+            "stall-agent: no process for messages ({}): a disk that hangs below stderr will hang it",
+            output::reason(&error)
+        ));
+    }
     warn(config.verbosity);
     config.find_disks()?;
     let report = Output::prepare(config.report.output.clone(), REPORT)?;

@@ -6,6 +6,7 @@ pub(crate) mod attach;
 pub(crate) mod clock;
 pub(crate) mod devices;
 pub(crate) mod maps;
+pub(crate) mod messages;
 pub(crate) mod output;
 pub(crate) mod resources;
 pub(crate) mod signals;

@@ -8,6 +8,7 @@ pub(crate) mod devices;
 pub(crate) mod maps;
 pub(crate) mod messages;
 pub(crate) mod output;
+pub(crate) mod owners;
 pub(crate) mod resources;
 pub(crate) mod signals;
 pub(crate) mod soak;

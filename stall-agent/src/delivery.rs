@@ -7,6 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use crate::capture::Capture;
 use crate::failure::Failure;
 use crate::output::{self, Output};
+use crate::progress::{sanitize, say};
 
 /// Saves the capture where it was asked for, then has it judged. When that panics, the capture is kept in any case.
 ///
@@ -21,7 +22,7 @@ pub fn deliver(
     let document = output::json(capture, false);
     let written = saved.map_or(Ok(()), |output| output.write(&document));
     if let Ok(code) = catch_unwind(AssertUnwindSafe(|| judge(capture))) {
-        return written.and(code);
+        return both(written, code);
     }
     let file = saved.and_then(Output::file);
     Err(Failure::Unjudged(match (written, file) {
@@ -32,6 +33,14 @@ pub fn deliver(
         },
         (Err(lost), _) => lost.to_string(),
     }))
+}
+
+/// Of two failures each may say where something is kept.
+fn both(written: Result<(), Failure>, judged: Result<u8, Failure>) -> Result<u8, Failure> {
+    if let (Err(_), Err(failure)) = (&written, &judged) {
+        say(&format!("stall-agent: {}", sanitize(&failure.to_string())));
+    }
+    written.and(judged)
 }
 
 #[cfg(test)]

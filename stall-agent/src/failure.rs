@@ -77,6 +77,16 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// clap tells the problem in its first paragraph, the rest is in the help.
+    #[must_use]
+    pub fn mistyped(error: &clap::Error) -> Self {
+        let text = error.render().to_string();
+        let problem = text.split("\n\n").next().unwrap_or_default();
+        let words: Vec<_> = problem.split_whitespace().collect();
+        let sentence = words.join(" ");
+        Self::Usage(sentence.trim_start_matches("error: ").to_owned())
+    }
+
     #[must_use]
     pub const fn exit_code(&self) -> u8 {
         match self {

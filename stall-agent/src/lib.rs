@@ -16,6 +16,8 @@ pub mod confine;
 pub mod delivery;
 pub mod explain;
 pub mod failure;
+#[doc(hidden)]
+pub mod fuzzed;
 pub mod host;
 pub mod kernel;
 pub mod live;

@@ -51,6 +51,7 @@ fn main() -> ExitCode {
             say(&format!("stall-agent: {}", sanitize(&failure.to_string())));
             failure.exit_code()
         });
+    output::messages::end();
     ExitCode::from(code)
 }
 
@@ -71,7 +72,7 @@ fn run(started: Instant) -> Result<u8, Failure> {
     entry::refuse_borrowed_rights()?;
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) if error.use_stderr() => return Err(mistyped(&error)),
+        Err(error) if error.use_stderr() => return Err(Failure::mistyped(&error)),
         Err(help) => return print("the help", &help.render().to_string()),
     };
     let verbosity = config::verbosity(&cli);
@@ -81,7 +82,7 @@ fn run(started: Instant) -> Result<u8, Failure> {
     let Some(command) = cli.command else {
         let kind = clap::error::ErrorKind::MissingSubcommand;
         let problem = "a command is missing: trace, analyze, report, compare or another one";
-        return Err(mistyped(&Cli::command().error(kind, problem)));
+        return Err(Failure::mistyped(&Cli::command().error(kind, problem)));
     };
     match command {
         Command::Trace(typed) => run_trace(config::Trace::new(typed, verbosity)?, started),
@@ -99,6 +100,12 @@ fn run(started: Instant) -> Result<u8, Failure> {
 /// Everything that can be wrong is looked at before the first hook is attached.
 fn run_trace(mut config: config::Trace, started: Instant) -> Result<u8, Failure> {
     prereq::demand(&config.host_root)?;
+    if let Err(error) = output::messages::apart() {
+        say(&format!(
+            "stall-agent: no process for messages ({}): a disk that hangs below stderr will hang it",
+            output::reason(&error)
+        ));
+    }
     warn(config.verbosity);
     config.find_disks()?;
     let report = Output::prepare(config.report.output.clone(), REPORT)?;
@@ -332,13 +339,4 @@ fn write(what: &'static str, document: &impl output::Document) -> Result<u8, Fai
     };
     Output::prepare(Destination::Stdout, kind)?.write(document)?;
     Ok(0)
-}
-
-/// clap tells the problem in its first paragraph, the rest is in the help.
-fn mistyped(error: &clap::Error) -> Failure {
-    let text = error.render().to_string();
-    let problem = text.split("\n\n").next().unwrap_or_default();
-    let words: Vec<_> = problem.split_whitespace().collect();
-    let sentence = words.join(" ");
-    Failure::Usage(sentence.trim_start_matches("error: ").to_owned())
 }

@@ -5,6 +5,7 @@
 //! it then cannot after all, what took long to get is kept elsewhere, and the message says where. What
 //! cannot be had again is written by a process of its own, with a deadline: its disk may be the one that hangs.
 
+pub mod messages;
 mod patient;
 mod piece;
 mod place;
@@ -12,8 +13,11 @@ mod writer;
 mod writing;
 
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, ErrorKind, Write};
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -21,13 +25,19 @@ use crate::failure::Failure;
 use place::Place;
 pub(crate) use place::directory;
 use rustix::fs::FileType;
-use writer::{WRITTEN_WITHIN, Writer};
+use writer::Writer;
 
 /// Where a document is kept that cannot be written where it belongs: the first of them that is a filesystem in memory,
 /// since a disk may be what fails. Not `$TMPDIR`: the environment does not choose where root writes.
 const SHELTERS: [&str; 3] = ["/run", "/dev/shm", "/tmp"];
 /// What is in memory: tmpfs and ramfs (include/uapi/linux/magic.h).
 const IN_MEMORY: [u64; 2] = [0x0102_1994, 0x8584_58f6];
+/// To write a document, from its first byte until it has its place.
+const WRITTEN_WITHIN: Duration = Duration::from_secs(30);
+/// The same once a disk did not take one in time: the next may be its, too, and somebody waits.
+const WRITTEN_SOON: Duration = Duration::from_secs(5);
+/// Whether a disk did not.
+static GIVEN_UP: AtomicBool = AtomicBool::new(false);
 /// Written in advance, to find a full disk.
 const PROBE: [u8; 4096] = [b' '; 4096];
 
@@ -99,7 +109,7 @@ impl Output {
     /// [`Failure::OutputUnwritable`].
     pub fn prepare(destination: Destination, kind: Kind) -> Result<Self, Failure> {
         let way = match (destination.file(), kind.keep) {
-            (None, true) if stdout_is_file() => Writer::of_stdout().map(Way::Writer),
+            (None, true) if is_file(io::stdout().as_fd()) => Writer::of_stdout().map(Way::Writer),
             (None, _) => Ok(Way::Stdout),
             (Some(path), true) => Writer::of_file(path).map(Way::Writer),
             (Some(path), false) => probe(path).map(Way::Place),
@@ -125,9 +135,12 @@ impl Output {
         let written = match &self.way {
             Way::Stdout => to_stdout(document),
             Way::Place(place) => place.write(|file| fill(file, document)),
-            Way::Writer(writer) => writer.write(document, WRITTEN_WITHIN),
+            Way::Writer(writer) => writer.write(document, patience()),
         };
-        written.map_err(|error| self.lost(&error, document))
+        written.map_err(|error| {
+            GIVEN_UP.fetch_or(error.kind() == ErrorKind::TimedOut, Ordering::Relaxed);
+            self.lost(&error, document)
+        })
     }
 
     /// The file that is written, unless it is stdout.
@@ -196,9 +209,17 @@ fn probe(path: &Path) -> io::Result<Place> {
     Ok(place)
 }
 
+fn patience() -> Duration {
+    if GIVEN_UP.load(Ordering::Relaxed) {
+        WRITTEN_SOON
+    } else {
+        WRITTEN_WITHIN
+    }
+}
+
 /// Of a file it is the disk that is waited for; of anything else, whoever reads it, for as long as that takes.
-fn stdout_is_file() -> bool {
-    let stat = rustix::fs::fstat(io::stdout());
+fn is_file(descriptor: BorrowedFd<'_>) -> bool {
+    let stat = rustix::fs::fstat(descriptor);
     stat.is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile)
 }
 

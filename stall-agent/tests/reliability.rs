@@ -27,10 +27,14 @@ fn is_there(name: &str, source: &str) -> bool {
     let is_function = source.contains(&format!("#[test]\n    fn {name}()"))
         || source.contains(&format!("#[test]\nfn {name}()"));
     let words = source.split_whitespace().collect::<Vec<_>>().join(" ");
-    let is_listed = [
-        format!("Test::new(\"{name}\""),
-        format!("Test::new( \"{name}\""),
-    ];
+    let is_listed = ["Test", "Check"]
+        .map(|kind| {
+            [
+                format!("{kind}::new(\"{name}\""),
+                format!("{kind}::new( \"{name}\""),
+            ]
+        })
+        .concat();
     is_function || is_listed.iter().any(|start| words.contains(start))
 }
 

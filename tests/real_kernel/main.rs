@@ -64,6 +64,8 @@ const TOPICS: &[(&str, &[Test])] = &[
     ("privilege", privilege::TESTS),
     ("survive", survive::TESTS),
     ("fault::maps", fault::maps::TESTS),
+    ("fault::owners", fault::owners::TESTS),
+    ("fault::messages", fault::messages::TESTS),
     ("fault::attach", fault::attach::TESTS),
     ("fault::clock", fault::clock::TESTS),
     ("fault::devices", fault::devices::TESTS),

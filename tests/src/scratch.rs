@@ -31,9 +31,14 @@ pub struct Scratch {
 impl Scratch {
     /// Makes one.
     pub fn new() -> Result<Self> {
+        Self::below(&std::env::temp_dir())
+    }
+
+    /// Makes one in another folder.
+    pub fn below(parent: &Path) -> Result<Self> {
         let folder = tempfile::Builder::new()
             .prefix("stall-scratch-")
-            .tempdir()
+            .tempdir_in(parent)
             .context("making a scratch folder")?;
         let scratch = Self {
             path: folder.path().to_path_buf(),

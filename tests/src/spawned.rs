@@ -189,6 +189,18 @@ fn state_in(stat: &str) -> Option<char> {
     after.chars().next()
 }
 
+/// The CPU a process runs on, or ran on last.
+pub fn running_on(pid: Pid) -> Option<u32> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    running_in(&stat)
+}
+
+/// Field 39 (proc_pid_stat(5)); the first one after the name is field 3.
+fn running_in(stat: &str) -> Option<u32> {
+    let (_, after) = stat.rsplit_once(") ")?;
+    after.split(' ').nth(36)?.parse().ok()
+}
+
 /// A program of the machine, by name.
 pub fn find_program(name: &str) -> Result<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
@@ -222,6 +234,13 @@ mod tests {
     fn the_state_follows_the_last_parenthesis() {
         assert_eq!(state_in("12 (a) R) b) D 1 2"), Some('D'));
         assert_eq!(state_in("12 (fio"), None);
+    }
+
+    #[test]
+    fn the_cpu_is_one_of_this_machines() {
+        let own = running_on(Pid::this()).unwrap();
+        assert!(own < 4096, "{own}");
+        assert_eq!(running_in("12 (fio) D 1 2"), None);
     }
 
     #[test]

@@ -8,7 +8,9 @@ mod build;
 mod demo;
 mod deny;
 mod dist;
+mod fuzz;
 mod lab;
+mod miri;
 mod mixes;
 mod process;
 mod setup;
@@ -71,6 +73,19 @@ enum Chore {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
+    /// Give foreign bytes to what reads them, by libFuzzer, one target after another
+    Fuzz {
+        /// Which targets; all without
+        targets: Vec<String>,
+        /// Of each target
+        #[arg(long, default_value_t = 60)]
+        seconds: u64,
+        /// Bring what was found into the committed corpus, minimised
+        #[arg(long)]
+        keep: bool,
+    },
+    /// Run the tests of the ABI under Miri, where a nightly has it
+    Miri,
     /// Boot other kernels in QEMU, and see on each what the agent can do there
     Vm {
         /// Which kernels; all without
@@ -116,6 +131,19 @@ fn run(chore: Chore) -> Result<ExitCode> {
         Chore::Bench { arguments } => bench::run(&workspace, &arguments)?,
         Chore::Mixes { arguments } => mixes::run(&workspace, &arguments)?,
         Chore::Soak { arguments } => soak::run(&workspace, &arguments)?,
+        Chore::Fuzz {
+            targets,
+            seconds,
+            keep,
+        } => {
+            let wanted = fuzz::Wanted {
+                seconds,
+                keep,
+                targets,
+            };
+            fuzz::run(&workspace, &wanted)?;
+        }
+        Chore::Miri => miri::run(&workspace)?,
         Chore::Vm { kernels, checks } => return vm::run(&workspace, &kernels, &checks),
         Chore::Machine => println!("{}", vm::reader::describe(&workspace)?),
         Chore::Dist { check } => dist::run(&workspace, check)?,

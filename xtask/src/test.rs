@@ -60,7 +60,9 @@ impl Run<'_> {
         let workspace = self.workspace;
         self.needed("rustfmt and clippy", || components(workspace));
         self.check("formatting", || {
-            process::run(workspace.cargo().args(["fmt", "--all", "--check"]))
+            process::run(workspace.cargo().args(["fmt", "--all", "--check"]))?;
+            let fuzz = ["fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"];
+            process::run(workspace.cargo().args(fuzz))
         });
         self.check("clippy, host", || process::run(&mut clippy(workspace)));
         match toolchain.and_then(|toolchain| clippy_bpf(workspace, toolchain)) {

@@ -40,7 +40,7 @@ pub fn read(mut iterator: File) -> io::Result<Vec<Found>> {
         .collect())
 }
 
-fn decode(mut bytes: &[u8]) -> Option<Found> {
+pub(crate) fn decode(mut bytes: &[u8]) -> Option<Found> {
     let bytes = &mut bytes;
     let now_ns = bytes.try_get_u64_ne().ok()?;
     let ran_sched_ns = bytes.try_get_u64_ne().ok()?;

@@ -46,6 +46,10 @@ const IOCTL: [u64; 12] = [
     0x5451,      // FIOCLEX
 ];
 
+/// What a file is opened for. Not `O_ACCMODE`, which has `O_PATH` in it for musl: a directory that is to be written to would not be
+/// opened there, and nothing be kept in memory.
+const ACCESS: u64 = (libc::O_WRONLY | libc::O_RDWR) as u64;
+
 /// `PR_SET_NAME`, `PR_GET_NAME`, and `PR_SET_VMA`, with which allocators name their memory.
 const PRCTL: [u64; 3] = [15, 16, 0x5356_4d41];
 
@@ -127,12 +131,11 @@ fn bounded() -> Result<Rules, seccompiler::Error> {
 
 /// Existing files are read; those written to are new ones, with or without a name.
 fn opened(flags: u8) -> Result<Vec<SeccompRule>, seccompiler::Error> {
-    let access = libc::O_ACCMODE as u64;
     let create = (libc::O_CREAT | libc::O_EXCL) as u64;
     let unnamed = libc::O_TMPFILE as u64;
     let truncate = libc::O_TRUNC as u64;
     let cases = [
-        (access | create | truncate, libc::O_RDONLY as u64),
+        (ACCESS | create | truncate, libc::O_RDONLY as u64),
         (create, create),
         (unnamed, unnamed),
     ];

@@ -56,7 +56,7 @@ pub fn directory(root: &HostRoot, mounts: &Mounts, path: &str) -> ReplicaDirecto
     }
 }
 
-fn parse_meta(text: &[u8]) -> Option<VolumeMeta> {
+pub(crate) fn parse_meta(text: &[u8]) -> Option<VolumeMeta> {
     let meta: Value = serde_json::from_slice(text).ok()?;
     let meta = meta.as_object()?;
     let flag = |name: &str| meta.get(name).and_then(Value::as_bool);

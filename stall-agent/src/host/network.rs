@@ -27,7 +27,7 @@ pub fn addresses(root: &HostRoot, pid: u32) -> Vec<String> {
 }
 
 /// An address stands on a line of its own, and what it is on the next: `/32 host LOCAL`.
-fn ipv4(trie: &str) -> Vec<String> {
+pub(crate) fn ipv4(trie: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut last: Option<Ipv4Addr> = None;
     for line in trie.lines().map(str::trim) {
@@ -46,7 +46,7 @@ fn ipv4(trie: &str) -> Vec<String> {
 }
 
 /// `<32 hexadecimal digits> <index> <prefix> <scope> <flags> <interface>`
-fn ipv6(table: &str) -> Vec<String> {
+pub(crate) fn ipv6(table: &str) -> Vec<String> {
     let addresses = table.lines().filter_map(|line| {
         let mut fields = line.split_ascii_whitespace();
         let address = u128::from_str_radix(fields.next()?, 16).ok()?;

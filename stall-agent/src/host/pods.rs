@@ -35,7 +35,7 @@ pub struct Pods {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Container {
+pub(crate) struct Container {
     namespace: String,
     pod: String,
     name: String,
@@ -159,7 +159,7 @@ fn add_annotations(pod: &mut Pod, config: &Value) {
         .or_else(|| annotation("container-name"));
 }
 
-fn addresses(hosts: &str) -> Vec<String> {
+pub(crate) fn addresses(hosts: &str) -> Vec<String> {
     let Some(hosts) = hosts.strip_prefix(POD_NETWORK) else {
         return Vec::new();
     };
@@ -183,7 +183,7 @@ fn is_of_all(address: IpAddr) -> bool {
 }
 
 /// `<namespace>_<pod>_<uid>`; Kubernetes allows no underscore in any of the three.
-fn pod_directory(name: &str) -> Option<(String, (String, String))> {
+pub(crate) fn pod_directory(name: &str) -> Option<(String, (String, String))> {
     let mut parts = name.split('_');
     let (namespace, pod, uid) = (parts.next()?, parts.next()?, parts.next()?);
     let plausible = parts.next().is_none() && is_name(namespace) && is_name(pod) && is_uid(uid);
@@ -191,7 +191,7 @@ fn pod_directory(name: &str) -> Option<(String, (String, String))> {
 }
 
 /// `<pod>_<namespace>_<container>-<id>.log`
-fn container_log(name: &str) -> Option<(String, Container)> {
+pub(crate) fn container_log(name: &str) -> Option<(String, Container)> {
     let (container, id) = name.strip_suffix(".log")?.rsplit_once('-')?;
     let mut parts = container.split('_');
     let (pod, namespace, container) = (parts.next()?, parts.next()?, parts.next()?);

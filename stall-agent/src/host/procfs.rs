@@ -93,7 +93,7 @@ fn names(root: &HostRoot, pid: u32, stat: &Stat) -> (String, Option<String>) {
 
 /// `kworker/u8:3-loop1` (idle) and `kworker/u8:3+loop1` (at work) serve `loop1`; so does its rescuer,
 /// `kworker/R-loop1`.
-fn split_worker(comm: &str) -> Option<(&str, &str)> {
+pub(crate) fn split_worker(comm: &str) -> Option<(&str, &str)> {
     let id = comm.strip_prefix("kworker/")?;
     let end = id.find(['-', '+'])?;
     let name = &comm[..comm.len() - id.len() + end];
@@ -108,7 +108,7 @@ fn arguments(root: &HostRoot, pid: u32) -> (Vec<String>, bool) {
 
 /// Arguments end in NUL. A program that rewrote its command line leaves any number of them at its
 /// end, so empty arguments there are not kept.
-fn split_arguments(content: &[u8]) -> (Vec<String>, bool) {
+pub(crate) fn split_arguments(content: &[u8]) -> (Vec<String>, bool) {
     let limit = usize::try_from(MAX_ARGS).unwrap_or(usize::MAX);
     let truncated = content.len() > limit;
     let content = &content[..content.len().min(limit)];
@@ -131,8 +131,8 @@ fn cgroup_lines(root: &HostRoot, pid: u32) -> Vec<String> {
 
 /// What is used of `/proc/<pid>/stat`.
 #[derive(Debug, PartialEq, Eq)]
-struct Stat {
-    comm: String,
+pub(crate) struct Stat {
+    pub(crate) comm: String,
     parent: u32,
     flags: u64,
     start_ticks: u64,
@@ -158,7 +158,7 @@ fn why(error: &io::Error) -> Missing {
 
 /// The name stands in parentheses and may hold any byte, parentheses and line feeds too: it ends at
 /// the last one.
-fn parse_stat(text: &str) -> Option<Stat> {
+pub(crate) fn parse_stat(text: &str) -> Option<Stat> {
     let (head, tail) = text.rsplit_once(')')?;
     let (_, comm) = head.split_once('(')?;
     // proc(5): the state is field 3.

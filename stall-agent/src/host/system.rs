@@ -63,7 +63,7 @@ fn os(root: &HostRoot) -> Option<String> {
 }
 
 /// os-release(5): values are quoted as in a shell.
-fn unquote(value: &str) -> String {
+pub(crate) fn unquote(value: &str) -> String {
     let inner = ['"', '\'']
         .iter()
         .find_map(|quote| value.strip_prefix(*quote)?.strip_suffix(*quote));

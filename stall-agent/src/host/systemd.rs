@@ -130,7 +130,7 @@ fn drop_ins(root: &HostRoot, name: &str) -> Vec<String> {
 }
 
 /// An empty value forgets those before it (systemd.service(5)); a backslash at the end of a line continues it.
-fn read_settings(text: &str, values: &mut BTreeMap<String, String>) {
+pub(crate) fn read_settings(text: &str, values: &mut BTreeMap<String, String>) {
     let joined = text.replace("\\\n", " ");
     for line in joined.lines().map(str::trim) {
         let Some((key, value)) = line
@@ -156,7 +156,7 @@ fn cut(text: &str) -> String {
 }
 
 /// fstab(5): fields are separated by blanks, blanks in them written as `\040`.
-fn fstab(text: &str) -> Vec<FstabEntry> {
+pub(crate) fn fstab(text: &str) -> Vec<FstabEntry> {
     let lines = text
         .lines()
         .map(str::trim)

@@ -20,8 +20,6 @@ use super::writing::{self, Target};
 
 /// To find out that a place can be written to.
 const READY_WITHIN: Duration = Duration::from_secs(10);
-/// To write a document, from its first byte until it has its place.
-pub(super) const WRITTEN_WITHIN: Duration = Duration::from_secs(30);
 
 /// Our end.
 #[derive(Debug)]
@@ -75,7 +73,7 @@ impl Writer {
 }
 
 /// Does something in a process that is nobody's child, so that nobody has to wait for it.
-fn apart(act: impl FnOnce()) -> io::Result<()> {
+pub(super) fn apart(act: impl FnOnce()) -> io::Result<()> {
     // SAFETY: the agent has one thread when it makes its outputs. In a test there are others; what runs in the new process
     // takes memory, which glibc and musl allow after a fork, and no lock that another thread may have held.
     match unsafe { fork() }? {

@@ -1,12 +1,13 @@
-//! What the process that writes a document does: waits for it, writes it, says how it went, ends.
+//! What the process that writes a document does: waits for it, writes it, says how it went, ends. And what the one does that
+//! writes messages: it passes on what comes.
 //!
-//! It holds its end of a socket and the place, and nothing else of the process it was made from: no program, map or hook of
+//! Each holds its end of a socket and the place, and nothing else of the process it was made from: no program, map or hook of
 //! the kernel's, and no pipe that somebody waits for the end of. When the other end goes before the document was whole,
 //! nothing comes of it.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read as _, Write as _};
-use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd, RawFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -28,22 +29,44 @@ pub(super) enum Target {
 
 /// The whole life of the process.
 pub(super) fn serve(socket: &UnixStream, target: &Target) {
+    alone_in_the_world(|| match target {
+        Target::File(path) => file(socket, path),
+        Target::Stdout => stdout(socket),
+    });
+}
+
+/// The whole life of the process that writes messages: what comes through the socket goes to stderr, until there is no more.
+pub(super) fn pass_on(socket: &UnixStream) {
+    alone_in_the_world(|| {
+        let Ok(mut stderr) = held_alone(io::stderr().as_fd(), socket) else {
+            return;
+        };
+        confine::confine_writer(None);
+        let mut from = socket;
+        // Nobody is there to be told.
+        let _ = io::copy(&mut from, &mut stderr);
+    });
+}
+
+fn alone_in_the_world(act: impl FnOnce()) {
     // Signals are for the process that traces; the end of that is the end of this one.
     let _ = SigSet::all().thread_block();
     let _ = rustix::thread::set_name(c"stall-writer");
     // What it panics of is told by the silence of its end.
-    let _ = catch_unwind(AssertUnwindSafe(|| match target {
-        Target::File(path) => file(socket, path),
-        Target::Stdout => stdout(socket),
-    }));
+    let _ = catch_unwind(AssertUnwindSafe(act));
 }
 
 /// Makes descriptors ones of nothing.
 pub(super) fn nothing_in_place_of(descriptors: &[RawFd]) -> io::Result<()> {
     let nothing = File::options().read(true).write(true).open("/dev/null")?;
+    put_in_place(nothing.as_fd(), descriptors)
+}
+
+/// Makes descriptors copies of another.
+pub(super) fn put_in_place(other: BorrowedFd<'_>, descriptors: &[RawFd]) -> io::Result<()> {
     for descriptor in descriptors {
         // SAFETY: both are numbers of descriptors; these, of stdin, stdout and stderr, are owned by nobody.
-        if unsafe { libc::dup2(nothing.as_raw_fd(), *descriptor) } < 0 {
+        if unsafe { libc::dup2(other.as_raw_fd(), *descriptor) } < 0 {
             return Err(io::Error::last_os_error());
         }
     }
@@ -69,12 +92,22 @@ fn file(socket: &UnixStream, path: &Path) {
 }
 
 fn stdout(socket: &UnixStream) {
-    let stdout = copy_of_stdout()
-        .and_then(|stdout| alone(&[socket.as_raw_fd(), stdout.as_raw_fd()]).map(|()| stdout));
+    let stdout = held_alone(io::stdout().as_fd(), socket);
     confine::confine_writer(None);
     if let Some(mut stdout) = ready(socket, stdout) {
         // Closed before the answer, which is to come after everything that may hang.
-        take(socket, move |fill| fill(&mut stdout));
+        take(socket, move |fill| {
+            fill(&mut stdout)?;
+            synced(&stdout)
+        });
+    }
+}
+
+/// On the disk, where the filesystem knows of one.
+fn synced(file: &File) -> io::Result<()> {
+    match file.sync_all() {
+        Err(error) if error.kind() == ErrorKind::InvalidInput => Ok(()),
+        done => done,
     }
 }
 
@@ -124,14 +157,11 @@ fn is_awaited(mut socket: &UnixStream) -> io::Result<()> {
     }
 }
 
-fn copy_of_stdout() -> io::Result<File> {
-    // SAFETY: the call takes no pointer.
-    let copy = unsafe { libc::fcntl(libc::STDOUT_FILENO, libc::F_DUPFD_CLOEXEC, 3) };
-    if copy < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: the kernel just gave this descriptor to nobody else.
-    Ok(unsafe { OwnedFd::from_raw_fd(copy) }.into())
+/// A copy of a descriptor, which is held beside the socket and no other.
+fn held_alone(descriptor: BorrowedFd<'_>, socket: &UnixStream) -> io::Result<File> {
+    let copy = descriptor.try_clone_to_owned()?;
+    alone(&[socket.as_raw_fd(), copy.as_raw_fd()])?;
+    Ok(copy.into())
 }
 
 /// Lets go of all descriptors but these.

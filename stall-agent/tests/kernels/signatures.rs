@@ -127,7 +127,7 @@ fn the_bio_is_the_first_argument_or_comes_after_the_queue() {
 fn another_form_of_the_bios_tracepoint_costs_submitters_only() {
     let steps = plan::plan(&with("block_getrq", 2));
     assert_eq!(plan::lacking(&steps), None);
-    let hooks = steps.iter().map(stall_agent::probe::plan::Step::hook);
+    let hooks = steps.iter().map(plan::Step::hook);
     let lacks: Vec<_> = hooks.filter_map(|hook| hook.lack).collect();
     assert!(
         lacks.len() == 1 && lacks[0].contains("who submits"),

@@ -33,7 +33,7 @@ struct Case {
     act: fn(&StagedDisk) -> Result<()>,
 }
 
-/// All but `RECORDS`, which is a ring, and `OWNERS`, which takes control groups.
+/// All but `RECORDS`, which is a ring, and `OWNERS`, which takes control groups ([`super::owners`]).
 const CASES: [Case; 10] = [
     case(&[("REQUESTS", 1)], Loss::RequestsFull, many_at_once),
     case(&[("REQUEST_NUMBERS", 1)], Loss::RequestsFull, many_at_once),
@@ -130,7 +130,7 @@ fn disk() -> Result<StagedDisk> {
         .start()
 }
 
-fn traced(
+pub(super) fn traced(
     disk: &StagedDisk,
     options: &[&str],
     limits: Limits,
@@ -154,7 +154,7 @@ fn traced(
 }
 
 /// How often it happened, in the capture and, the same, in a valid report.
-fn told(capture: &Capture, cause: Loss) -> Result<u64> {
+pub(super) fn told(capture: &Capture, cause: Loss) -> Result<u64> {
     let count = |rows: &mut dyn Iterator<Item = (&String, u64)>| {
         let of_cause = rows.filter(|(name, _)| *name == cause.name());
         of_cause.map(|(_, count)| count).sum::<u64>()

@@ -140,18 +140,29 @@ impl Agent {
 
     /// Starts it, and does not wait for anything.
     pub(crate) fn spawn(&self) -> Result<Tracing> {
-        let folder = Scratch::new()?;
+        self.spawn_below(&std::env::temp_dir())
+    }
+
+    /// The same with all its files somewhere in a folder.
+    pub(crate) fn spawn_below(&self, parent: &Path) -> Result<Tracing> {
+        let folder = Scratch::below(parent)?;
         let stdout = File::create(folder.path().join(STDOUT))?;
-        self.spawn_in(folder, stdout.into())
+        self.spawn_in(folder, stdout.into(), None)
     }
 
     /// The same with another stdout, which nobody reads.
     pub(crate) fn spawn_to(&self, stdout: Stdio) -> Result<Tracing> {
-        self.spawn_in(Scratch::new()?, stdout)
+        self.spawn_in(Scratch::new()?, stdout, None)
     }
 
-    fn spawn_in(&self, folder: Scratch, stdout: Stdio) -> Result<Tracing> {
-        let stderr = File::create(folder.path().join(STDERR))?;
+    /// The same with a stderr of its own, too.
+    pub(crate) fn spawn_saying(&self, stdout: Stdio, stderr: File) -> Result<Tracing> {
+        self.spawn_in(Scratch::new()?, stdout, Some(stderr))
+    }
+
+    fn spawn_in(&self, folder: Scratch, stdout: Stdio, stderr: Option<File>) -> Result<Tracing> {
+        let own = || File::create(folder.path().join(STDERR));
+        let stderr = stderr.map_or_else(own, Ok)?;
         let mut command = self.command()?;
         command
             .args(["trace", "--capture"])
@@ -202,7 +213,7 @@ impl Tracing {
         self.process.pid()
     }
 
-    /// The processes that write its documents: nobody's children, but of its process group.
+    /// The processes that write its documents and messages: nobody's children, but of its process group.
     pub(crate) fn writers(&self) -> Vec<Pid> {
         let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
         let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
@@ -236,8 +247,13 @@ impl Tracing {
 
     /// The same for some time.
     pub(crate) fn end_within(mut self, within: Duration) -> Result<(ExitStatus, String)> {
-        let status = self.process.wait_within(within)?;
+        let status = self.wait_within(within)?;
         Ok((status, self.said()))
+    }
+
+    /// How it ended; its files stay.
+    pub(crate) fn wait_within(&mut self, within: Duration) -> Result<ExitStatus> {
+        self.process.wait_within(within)
     }
 
     /// Waits for its end; what it saw, and what it said.
@@ -281,7 +297,8 @@ impl Tracing {
         self.process.wait_within(ENDED_WITHIN)
     }
 
-    fn said(&self) -> String {
+    /// What is in the file of its messages now.
+    pub(crate) fn said(&self) -> String {
         fs::read_to_string(self.folder.path().join(STDERR)).unwrap_or_default()
     }
 

@@ -1,13 +1,13 @@
 //! The checks, in order.
 
 use std::fs;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
 use super::system::word;
-use super::{Outcome, hang, incident, iscsi, requeue, rules, stack};
+use super::{Outcome, disturbed, hang, incident, iscsi, requeue, rules, stack};
 
 /// The agent under test.
 pub const AGENT: &str = "/stall-agent";
@@ -70,6 +70,9 @@ fn all() -> Vec<Check> {
             incident::from_before("vda")
         }),
         Check::new("devices on devices", true, || stack::mapped("sda")),
+        Check::new("a stepped clock", true, disturbed::clock_stepped),
+        Check::new("a CPU taken out", false, disturbed::cpu_taken_out),
+        Check::new("a renamed disk", true, disturbed::disk_renamed),
         Check::new("incident on virtio", true, || {
             incident::stage("vda", "ext4")
         }),
@@ -80,6 +83,7 @@ fn all() -> Vec<Check> {
         Check::new("incident on xfs", false, || incident::stage("vdb", "xfs")),
         Check::new("incident below iscsi", true, || iscsi::volume("vda")),
         Check::new("requeued for ever", true, requeue::for_ever),
+        Check::new("kept in memory", true, kept_in_memory),
         Check::new("nothing is left", true, nothing_left).anywhere(),
     ]
 }
@@ -127,6 +131,23 @@ fn check() -> Result<Outcome> {
         "{}: {items} capabilities",
         release.trim()
     )))
+}
+
+/// A report that nobody takes is kept, by the static program as by another one: it has its system calls from another library.
+fn kept_in_memory() -> Result<Outcome> {
+    let (reader, writer) = std::io::pipe()?;
+    drop(reader);
+    let mut command = Command::new(AGENT);
+    command.args(["trace", "--duration", "1s"]).stdout(writer);
+    let output = command.stderr(Stdio::piped()).spawn()?.wait_with_output()?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    let place = said.split("it is kept in ").nth(1).map(str::trim);
+    let place = place.with_context(|| format!("{}: {said}", output.status))?;
+    let text = fs::read(place).with_context(|| format!("reading {place}"))?;
+    let report: Value = serde_json::from_slice(&text).context("it is not JSON")?;
+    ensure!(report["schema"].is_string(), "it is no report");
+    fs::remove_file(place)?;
+    Ok(Outcome::Passed(place.to_owned()))
 }
 
 /// No process of the agent's.

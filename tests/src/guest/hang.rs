@@ -71,10 +71,10 @@ pub fn time_in_d() -> Result<Outcome> {
 }
 
 /// This process and those it starts run on the first CPU, until dropped.
-struct OneCpu(CpuSet);
+pub(super) struct OneCpu(CpuSet);
 
 impl OneCpu {
-    fn new() -> Result<Self> {
+    pub(super) fn new() -> Result<Self> {
         let own = Pid::from_raw(0);
         let before = sched_getaffinity(own)?;
         let mut first = CpuSet::new();

@@ -6,6 +6,7 @@
 
 pub mod cast;
 pub mod check;
+pub mod disturbed;
 pub mod ftrace;
 pub mod hang;
 pub mod host;

@@ -20,17 +20,24 @@ const THERE_WITHIN: Duration = Duration::from_secs(60);
 const KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f202122232425262728292a2b2c2d2e2f303132333435363738393a3b3c3d3e3f";
 
 /// A mapping of the device mapper; removed when dropped.
-struct Mapping(&'static str);
+pub(super) struct Mapping(&'static str);
 
 impl Mapping {
-    fn new(name: &'static str, uuid: &str, table: &str) -> Result<Self> {
+    pub(super) fn new(name: &'static str, uuid: &str, table: &str) -> Result<Self> {
         let mut command = dmsetup(&["create", name, "--uuid", uuid, "--table", table]);
         said_by(&mut command)?;
         Ok(Self(name))
     }
 
+    /// Gives it another name.
+    pub(super) fn rename(&mut self, name: &'static str) -> Result<()> {
+        said_by(&mut dmsetup(&["rename", self.0, name]))?;
+        self.0 = name;
+        Ok(())
+    }
+
     /// Its name in the kernel.
-    fn disk(&self) -> Result<String> {
+    pub(super) fn disk(&self) -> Result<String> {
         let path = Path::new("/dev/mapper").join(self.0);
         ensure!(
             wait_until(THERE_WITHIN, || path.exists()),

@@ -74,6 +74,8 @@ pub const OLDER: u8 = 2;
 pub const CLOCKED: u8 = 4;
 /// In [`Request::flags`], for all lives: its hardware queue was searched for older requests.
 pub const SEARCHED: u8 = 8;
+/// In [`Request::flags`]: it came back from the driver, and has not gone there again.
+pub const CAME_BACK: u8 = 16;
 
 /// Requests shorter than this have no service time computed: they delay nobody noticeably, and on a fast disk
 /// nearly all are, ns.
@@ -111,7 +113,7 @@ pub struct Request {
     pub series: u16,
     /// [`Op`] as a number.
     pub op: u8,
-    /// [`ACTIVE`], [`OLDER`], [`CLOCKED`], [`SEARCHED`].
+    /// [`ACTIVE`], [`OLDER`], [`CLOCKED`], [`SEARCHED`], [`CAME_BACK`].
     pub flags: u8,
     /// Times it was requeued.
     pub requeues: u16,

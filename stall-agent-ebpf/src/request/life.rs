@@ -3,7 +3,7 @@
 use aya_ebpf::helpers::bpf_get_current_pid_tgid;
 use core::ffi::c_void;
 
-use stall_common::request::{CLOCKED, SEARCHED};
+use stall_common::request::{CAME_BACK, CLOCKED, SEARCHED};
 
 use super::slot::{active, begin_on, begin_unseen};
 use super::{noted, older};
@@ -59,6 +59,7 @@ pub(super) fn issued(request: Request) {
     let Some(slot) = seen.or_else(|| begin_unseen(request, now)) else {
         return;
     };
+    slot.flags &= !CAME_BACK;
     if slot.issued_ns != 0 {
         return;
     }
@@ -76,6 +77,7 @@ pub(super) fn issued(request: Request) {
 pub(super) fn requeued(request: Request) {
     if let Some(slot) = active(request) {
         slot.requeues = slot.requeues.saturating_add(1);
+        slot.flags |= CAME_BACK;
         disk::count(slot.disk, slot.op, |events| {
             // SAFETY: a field of an element of an array map.
             unsafe { &raw mut (*events).requeues }

@@ -1,7 +1,7 @@
 //! Requests that had not ended, and requests in the terms of the capture.
 
 use anyhow::Result;
-use stall_common::request::{ACTIVE, OLDER, Op as Abi, Request};
+use stall_common::request::{ACTIVE, CAME_BACK, OLDER, Op as Abi, Request};
 
 use super::maps::Maps;
 use super::records::EndedRequest;
@@ -30,7 +30,9 @@ pub fn unfinished(
             continue;
         }
         // An older one was found at the driver, where its time of issue is not known.
-        let at_driver = request.issued_ns != 0 || request.flags & OLDER != 0;
+        let was_at_driver = request.issued_ns != 0 || request.flags & OLDER != 0;
+        // What the driver sent back the kernel does not count.
+        let at_driver = was_at_driver && request.flags & CAME_BACK == 0;
         if at_driver && in_flight(request.disk).is_some_and(|n| none(n, request.op)) {
             ended += 1;
         } else {

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
 use super::system::word;
-use super::{Outcome, disturbed, hang, incident, iscsi, requeue, rules, stack};
+use super::{Outcome, disturbed, hang, incident, iscsi, requeue, rules, stack, suspended};
 
 /// The agent under test.
 pub const AGENT: &str = "/stall-agent";
@@ -73,6 +73,7 @@ fn all() -> Vec<Check> {
         Check::new("a stepped clock", true, disturbed::clock_stepped),
         Check::new("a CPU taken out", false, disturbed::cpu_taken_out),
         Check::new("a renamed disk", true, disturbed::disk_renamed),
+        Check::new("suspended", false, suspended::suspended),
         Check::new("incident on virtio", true, || {
             incident::stage("vda", "ext4")
         }),

@@ -13,6 +13,7 @@ use anyhow::{Context as _, Result, ensure};
 use super::Outcome;
 use super::system::mount_at;
 use super::trace::{Report, Tracing};
+use crate::block_io::load::Load;
 use crate::spawned::{Spawned, wait_for_d_state};
 
 /// Time without a trim, for comparison.
@@ -21,6 +22,8 @@ const AFTER_TRIM: Duration = Duration::from_secs(2);
 const TRIMMED_WITHIN: Duration = Duration::from_secs(240);
 const FILE_BYTES: usize = 8 << 20;
 const IN_D_WITHIN: Duration = Duration::from_secs(30);
+/// More than it takes.
+const ATTACHED_WITHIN: Duration = Duration::from_secs(180);
 const READERS: u32 = 5;
 /// Longer than any scene: readers are ended.
 const READER_SECONDS: &str = "3600";
@@ -58,16 +61,6 @@ impl Scene {
 
     fn trim(&self) -> Result<Spawned> {
         Spawned::start(Command::new("/bin/fstrim").arg(&self.mount))
-    }
-
-    /// What was trimmed before is not trimmed again, unless it was used or the filesystem was mounted since.
-    fn use_and_free(&self, bytes: usize) -> Result<()> {
-        let path = self.mount.join("more");
-        fs::write(&path, vec![1; bytes])?;
-        File::open(&path)?.sync_all()?;
-        fs::remove_file(&path)?;
-        nix::unistd::sync();
-        Ok(())
     }
 }
 
@@ -187,23 +180,25 @@ fn counts(report: &Report, disk: &str) -> Result<()> {
     Ok(())
 }
 
-/// A discard in flight when the hooks are attached is known to be older than the trace.
+/// A discard in flight when the hooks are attached is known to be older than the trace. Discards follow each other without a pause,
+/// as it is not known when the hooks are attached: an emulated machine takes up to 20 s to check the programs.
 ///
 /// # Errors
 ///
 /// When the report does not say so.
 pub fn from_before(disk: &'static str) -> Result<Outcome> {
-    let scene = Scene::set(disk, "ext4")?;
-    scene.use_and_free(64 << 20)?;
-    drop(scene);
-    let scene = Scene::set(disk, "ext4")?;
-    let mut trim = scene.trim()?;
-    wait_for_d_state(trim.pid(), IN_D_WITHIN)?;
+    let node = Path::new("/dev").join(disk);
+    let trimmer = Load::start_for(
+        "trimmer",
+        &node,
+        &[at_the_end(disk)?.as_str()],
+        ATTACHED_WITHIN,
+    )?;
+    wait_for_d_state(trimmer.pid(), IN_D_WITHIN)?;
     let tracing = Tracing::start("before", &[disk])?;
     thread::sleep(Duration::from_secs(4));
     let report = tracing.stop()?;
-    let status = trim.wait_within(TRIMMED_WITHIN)?;
-    ensure!(status.success(), "fstrim: {status}");
+    drop(trimmer);
     let mut older = report.rows("requests/older_than_trace");
     let discards = older.find(|one| one["op"] == "discard");
     let discards = discards.context("no discard is older than the trace")?;
@@ -211,4 +206,13 @@ pub fn from_before(disk: &'static str) -> Result<Outcome> {
         "{} ended, {} unfinished",
         discards["ended"], discards["unfinished"]
     )))
+}
+
+/// A discard where the filesystem has nothing yet.
+fn at_the_end(disk: &str) -> Result<String> {
+    const MIB: u64 = 1 << 20;
+    let size = fs::read_to_string(format!("/sys/block/{disk}/size"))?;
+    let bytes = size.trim().parse::<u64>()? * 512;
+    let from = bytes / MIB * MIB - 48 * MIB;
+    Ok(format!("discard:{from}:{}", 32 * MIB))
 }

@@ -16,6 +16,7 @@ pub mod reader;
 pub mod requeue;
 pub mod rules;
 pub mod stack;
+pub mod suspended;
 pub mod system;
 pub mod trace;
 

@@ -32,7 +32,7 @@ pub(crate) unsafe fn increment(counter: *mut u32) {
 }
 
 /// Times a number is tried to be taken.
-const ATTEMPTS: u32 = 8;
+const ATTEMPTS: u32 = 4;
 
 /// Takes the next number of a counter, for whose number nothing else adds: nobody else gets it. `None` when others came in
 /// between each time; what was tried then stays unused.

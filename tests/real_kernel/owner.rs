@@ -6,16 +6,15 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
 use stall_agent::capture::{Op as Seen, Owner};
-use stall_common::layout::ABSENT;
 use stall_tests::cgroup::IoGroup;
 use stall_tests::fio::{Job, Pattern};
-use stall_tests::staged::loop_device::LoopDevice;
 use stall_tests::staged::{FileSystem, StagedDisk};
 
 use crate::harness::agent::Agent;
 use crate::harness::compare::traced;
+use crate::harness::on_file::{OnFile, charged};
 use crate::harness::seen::Trace;
-use crate::harness::skip::{Need, Skip};
+use crate::harness::skip::Need;
 use crate::harness::test::Test;
 use crate::harness::{note, same};
 
@@ -31,21 +30,8 @@ const WRITES: u64 = 300;
 /// group of the process that wrote to the loop device, by its path; and that a process that writes
 /// by itself, in the same group, is nobody's servant.
 fn loop_worker() -> Result<()> {
-    let facts = stall_agent::kernel::support::facts()?;
-    let charges = facts.layout.bio_blkg != ABSENT;
-    let group = IoGroup::new("stall-owner")?.filter(|_| charges);
-    let Some(group) = group else {
-        let reason = "this kernel charges no I/O to control groups, or has none for it";
-        return Err(Skip(reason.to_owned()).into());
-    };
-    let disk = StagedDisk::builder()
-        .file_system(FileSystem::Ext4)
-        .size(1 << 30)
-        .start()?;
-    let backing = disk.mount().join("image");
-    fs::write(&backing, vec![1; 16 << 20])?;
-    nix::unistd::sync();
-    let upper = LoopDevice::attach(&backing, 4096)?;
+    let group = charged("stall-owner")?;
+    let OnFile { disk, upper } = OnFile::stage()?;
     let agent = Agent::on(&disk).with("--device", upper.name());
     let act = || {
         let job = |file: &Path| Job::new(Pattern::RandWrite, file).size(8 << 20);

@@ -17,6 +17,7 @@ use stall_tests::staged::{FileSystem, KernelCounters, StagedDisk};
 use crate::harness::agent::Agent;
 use crate::harness::compare::{equals_kernel, traced};
 use crate::harness::load::Load;
+use crate::harness::on_file::OnFile;
 use crate::harness::test::Test;
 use crate::harness::{note, same};
 
@@ -220,14 +221,7 @@ fn both(disk: &StagedDisk, upper: &LoopDevice) -> Agent {
 /// Check that requests to a loop device on a file, which become requests to the disk the file is on,
 /// are counted once on each, and that the one is told to be made of a file.
 fn on_a_file() -> Result<()> {
-    let disk = StagedDisk::builder()
-        .file_system(FileSystem::Ext4)
-        .size(1 << 30)
-        .start()?;
-    let backing = disk.mount().join("image");
-    fs::write(&backing, vec![1; 16 << 20])?;
-    nix::unistd::sync();
-    let upper = LoopDevice::attach(&backing, 4096)?;
+    let OnFile { disk, upper } = OnFile::stage()?;
     let before = KernelCounters::read(upper.name())?;
     let act = || Load::run("on-top", &upper.path(), &["read:0:4096:100"]);
     let (trace, counted, done) = traced(&disk, &both(&disk, &upper), act)?;
@@ -258,7 +252,7 @@ fn on_a_file() -> Result<()> {
     );
     let told = device.backing_file.as_deref();
     ensure!(
-        told == backing.to_str(),
+        told == OnFile::backing(&disk).to_str(),
         "{told:?} is not the file behind it"
     );
     Ok(())

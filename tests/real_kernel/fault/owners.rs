@@ -1,19 +1,16 @@
 //! The map of control groups full: whose work has no row is counted, and the sums of all requests stay right.
 
-use std::fs;
 use std::path::Path;
 
 use anyhow::{Result, ensure};
 use stall_agent::capture::Op as Seen;
-use stall_common::layout::ABSENT;
 use stall_common::loss::Loss;
-use stall_tests::cgroup::IoGroup;
 use stall_tests::fio::{Job, Pattern};
-use stall_tests::staged::loop_device::LoopDevice;
 use stall_tests::staged::{FileSystem, StagedDisk};
 
 use super::maps::{told, traced};
-use crate::harness::skip::{Need, Skip};
+use crate::harness::on_file::{OnFile, charged};
+use crate::harness::skip::Need;
 use crate::harness::test::Test;
 use crate::harness::{note, same};
 
@@ -25,21 +22,8 @@ const WRITES: u64 = 100;
 /// Check that with room for one control group the writes of a loop device's worker for two of them are told or lost, none of
 /// them twice, and that the disk's own sums are the kernel's.
 fn full() -> Result<()> {
-    let facts = stall_agent::kernel::support::facts()?;
-    let charges = facts.layout.bio_blkg != ABSENT;
-    let groups = [IoGroup::new("stall-one")?, IoGroup::new("stall-another")?];
-    let [Some(one), Some(another)] = groups.map(|group| group.filter(|_| charges)) else {
-        let reason = "this kernel charges no I/O to control groups, or has none for it";
-        return Err(Skip(reason.to_owned()).into());
-    };
-    let disk = StagedDisk::builder()
-        .file_system(FileSystem::Ext4)
-        .size(1 << 30)
-        .start()?;
-    let backing = disk.mount().join("image");
-    fs::write(&backing, vec![1; 16 << 20])?;
-    nix::unistd::sync();
-    let upper = LoopDevice::attach(&backing, 4096)?;
+    let (one, another) = (charged("stall-one")?, charged("stall-another")?);
+    let OnFile { disk, upper } = OnFile::stage()?;
     let act = |_: &StagedDisk| {
         for group in [&one, &another] {
             write(&upper.path()).start_in(Some(group))?.wait()?;

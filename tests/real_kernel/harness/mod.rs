@@ -7,6 +7,7 @@ pub(crate) mod document;
 pub(crate) mod ftrace;
 pub(crate) mod kept_back;
 pub(crate) mod load;
+pub(crate) mod on_file;
 pub(crate) mod round;
 pub(crate) mod seen;
 pub(crate) mod skip;

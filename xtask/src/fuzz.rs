@@ -8,7 +8,7 @@
 mod corpus;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -158,12 +158,6 @@ impl Fuzz {
         println!("== {target}: {kept} inputs kept");
         Ok(fs::remove_dir_all(minimal)?)
     }
-}
-
-/// The path of a file in a folder, with what libFuzzer calls an input: a hash.
-fn is_found(path: &Path) -> bool {
-    let name = path.file_name().unwrap_or_default().as_encoded_bytes();
-    name.len() == 40 && name.iter().all(u8::is_ascii_hexdigit)
 }
 
 #[cfg(test)]

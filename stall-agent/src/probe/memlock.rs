@@ -21,7 +21,7 @@ impl Room {
         }
         let limit = Rlimit {
             current: most,
-            maximum: if most.is_none() { None } else { before.maximum },
+            maximum: most,
         };
         let changed = setrlimit(Resource::Memlock, limit).is_ok();
         Self {

@@ -24,18 +24,19 @@ use crate::block_io::load::Load;
 use crate::clock::monotonic_ns;
 use crate::spawned::{running_on, wait_until};
 
-const DISK: &str = "vda";
-const NODE: &str = "/dev/vda";
+pub(super) const DISK: &str = "vda";
+pub(super) const NODE: &str = "/dev/vda";
 const DAY: i64 = 24 * 3600;
 /// Of each part of a window.
-const READS: u64 = 40;
+pub(super) const READS: u64 = 40;
 const STEP: &str = "read:0:4096:40:65536";
 /// An emulated machine on a busy host.
 const SLACK: Duration = Duration::from_secs(20);
 const WITHIN: Duration = Duration::from_secs(30);
 const SECOND_CPU: &str = "/sys/devices/system/cpu/cpu1/online";
 
-fn read_some(path: &Path) -> Result<()> {
+/// A part of a window.
+pub(super) fn read_some(path: &Path) -> Result<()> {
     Load::run("exact", path, &[STEP]).map(drop)
 }
 
@@ -88,7 +89,8 @@ fn step_clock(seconds: i64) -> Result<()> {
     Ok(())
 }
 
-fn window(report: &Report, name: &str) -> Result<u64> {
+/// A number of the report's window.
+pub(super) fn window(report: &Report, name: &str) -> Result<u64> {
     let value = report.0["window"][name].as_u64();
     value.with_context(|| format!("the window has no {name}"))
 }

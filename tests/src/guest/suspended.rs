@@ -10,13 +10,10 @@ use anyhow::{Context as _, Result, ensure};
 use nix::time::ClockId;
 
 use super::Outcome;
+use super::disturbed::{DISK, NODE, READS, read_some, window};
 use super::rules::{equals_kernel, traced};
-use crate::block_io::load::Load;
 use crate::clock::monotonic_ns;
 
-const DISK: &str = "vda";
-const READS: u64 = 40;
-const STEP: &str = "read:0:4096:40:65536";
 /// What the machine can do, and which way it does it (Documentation/admin-guide/pm/sleep-states.rst).
 const STATE: &str = "/sys/power/state";
 const WAY: &str = "/sys/power/mem_sleep";
@@ -34,18 +31,18 @@ pub fn suspended() -> Result<Outcome> {
     }
     let from = monotonic_ns();
     let before = asleep()?;
+    let node = Path::new(NODE);
     let act = || {
-        read_some()?;
+        read_some(node)?;
         suspend()?;
-        read_some()
+        read_some(node)
     };
     let (report, counted) = traced("suspended", DISK, act)?;
     let (awake, slept) = (monotonic_ns() - from, asleep()?.saturating_sub(before));
     ensure!(slept > Duration::from_secs(1), "no trap was set: {slept:?}");
     equals_kernel(&report, DISK, &counted)?;
     ensure!(counted.reads.ios == 2 * READS, "{counted}");
-    let length = report.0["window"]["length_ns"].as_u64();
-    let length = length.context("the window has no length")?;
+    let length = window(&report, "length_ns")?;
     ensure!((1..awake).contains(&length), "{length} ns of {awake}");
     let slowest = report.count(DISK, "read", "/total/max_ns")?;
     ensure!(slowest < awake, "a read took {slowest} ns");
@@ -53,10 +50,6 @@ pub fn suspended() -> Result<Outcome> {
         "{counted}, awake {:.1?}, suspended {slept:.1?}",
         Duration::from_nanos(length)
     )))
-}
-
-fn read_some() -> Result<()> {
-    Load::run("exact", &Path::new("/dev").join(DISK), &[STEP]).map(drop)
 }
 
 /// Why this machine cannot be suspended and woken.
@@ -79,7 +72,6 @@ fn suspend() -> Result<()> {
 
 /// Since boot.
 fn asleep() -> Result<Duration> {
-    let of = |clock: ClockId| clock.now().map(Duration::from);
-    let awake = of(ClockId::CLOCK_MONOTONIC)?;
-    Ok(of(ClockId::CLOCK_BOOTTIME)?.saturating_sub(awake))
+    let since = Duration::from(ClockId::CLOCK_BOOTTIME.now()?);
+    Ok(since.saturating_sub(Duration::from_nanos(monotonic_ns())))
 }

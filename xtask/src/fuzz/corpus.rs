@@ -5,8 +5,6 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
-use super::is_found;
-
 /// Of found inputs, for each target.
 const MOST: usize = 60;
 const MOST_BYTES: u64 = 64 << 10;
@@ -30,6 +28,12 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>> {
     let entries = fs::read_dir(folder).with_context(|| format!("listing {}", folder.display()))?;
     let paths = entries.map(|entry| Ok(entry?.path()));
     paths.collect()
+}
+
+/// The path of a file in a folder, with what libFuzzer calls an input: a hash.
+fn is_found(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().as_encoded_bytes();
+    name.len() == 40 && name.iter().all(u8::is_ascii_hexdigit)
 }
 
 /// A seed is in `minimal` as well, under the hash of what is in it, and costs its bytes twice at worst.

@@ -22,7 +22,7 @@ fn host(count: u32) -> Builder {
         tid: 1_000 + id,
         comm: format!("task{id}"),
         start_boottime_ns: u64::from(id),
-        process: process(1_000 + id, &format!("task{id}")),
+        process: process(1_000 + id, &format!("task{id}")).into(),
         ..Task::default()
     });
     let tasks: Vec<Task> = tasks.collect();

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::{lock, reason, symbol};
 use crate::capture::{Capture, Holder, Process, Waker};
@@ -36,7 +37,7 @@ pub(super) struct Sleepers<'a> {
 struct One {
     tid: u32,
     start_boottime_ns: u64,
-    process: Process,
+    process: Arc<Process>,
     sleeps: Vec<Sleep>,
 }
 
@@ -104,7 +105,7 @@ impl<'a> Sleepers<'a> {
         most.map(|(request, _)| request.disk)
     }
 
-    fn add(&mut self, tid: u32, start_boottime_ns: u64, process: Process) -> Thread {
+    fn add(&mut self, tid: u32, start_boottime_ns: u64, process: Arc<Process>) -> Thread {
         let thread = self.threads.len();
         self.by_tid.entry(tid).or_default().push(thread);
         let key = (process.pid, process.start_boottime_ns);
@@ -170,13 +171,14 @@ impl<'a> Sleepers<'a> {
         if let Some(thread) = same.next() {
             return *thread;
         }
-        let process = process(capture, waker.pid).unwrap_or_else(|| Process {
+        let unknown = || Process {
             pid: waker.pid,
             comm: waker.comm.clone(),
             kernel_thread: waker.kernel_thread,
             start_boottime_ns: waker.start_boottime_ns,
             ..Process::default()
-        });
+        };
+        let process = process(capture, waker.pid).unwrap_or_else(|| unknown().into());
         self.add(waker.tid, waker.start_boottime_ns, process)
     }
 
@@ -187,11 +189,12 @@ impl<'a> Sleepers<'a> {
         if let Some(thread) = youngest {
             return *thread;
         }
-        let process = process(capture, holder.pid).unwrap_or_else(|| Process {
+        let unknown = || Process {
             pid: holder.pid,
             comm: holder.comm.clone(),
             ..Process::default()
-        });
+        };
+        let process = process(capture, holder.pid).unwrap_or_else(|| unknown().into());
         self.add(holder.tid, 0, process)
     }
 }
@@ -217,11 +220,14 @@ impl<'a> Decided<'a> {
 }
 
 /// Of a thread that was in D for no time worth a record.
-fn process(capture: &Capture, pid: u32) -> Option<Process> {
-    let of_tasks = capture.tasks.iter().map(|task| &task.process);
-    let of_actors = capture.actors.iter().filter_map(|one| one.process.as_ref());
-    let mut known = of_tasks.chain(of_actors).filter(|one| one.pid == pid);
-    known.next().cloned()
+fn process(capture: &Capture, pid: u32) -> Option<Arc<Process>> {
+    let mut of_tasks = capture.tasks.iter().map(|task| &task.process);
+    let of_task = of_tasks.find(|one| one.pid == pid);
+    let mut of_actors = capture.actors.iter().filter_map(|one| one.process.as_ref());
+    let mut of_actor = || of_actors.find(|one| one.pid == pid);
+    of_task
+        .cloned()
+        .or_else(|| of_actor().cloned().map(Arc::new))
 }
 
 /// By process id.

@@ -383,7 +383,7 @@ impl Builder {
             id,
             tid,
             comm: comm.to_owned(),
-            process: process(tid, comm),
+            process: process(tid, comm).into(),
             ..Task::default()
         });
         id

@@ -1,5 +1,7 @@
 //! Processes and threads: who they are, and their time in D.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 /// A process that submitted requests.
@@ -97,8 +99,8 @@ pub struct Task {
     /// Name of the thread.
     pub comm: String,
     pub start_boottime_ns: u64,
-    /// The process it belongs to.
-    pub process: Process,
+    /// The process it belongs to; tasks of one process share it.
+    pub process: Arc<Process>,
     /// Sleeps shorter than `settings.stack_min_ns`, whose stack was not taken.
     pub short_sleeps: u64,
     pub short_ns: u64,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::sync::Arc;
 
 use anyhow::Result;
 use stall_common::blocked::{ACTIVE, Sleep};
@@ -82,7 +83,7 @@ impl Tasks {
     pub fn rows(
         &self,
         maps: &Maps,
-        mut process: impl FnMut(&records::Task) -> Process,
+        mut process: impl FnMut(&records::Task) -> Arc<Process>,
     ) -> Result<Vec<capture::Task>> {
         let short = short_sleeps(maps)?;
         let rows = self.known.values().map(|task| {

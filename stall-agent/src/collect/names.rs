@@ -1,6 +1,7 @@
 //! Who the actors and tasks are: what the programs said of them, and what `/proc` adds.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use stall_common::actor::{FIRST, FLUSH_MACHINERY, UNKNOWN};
@@ -19,16 +20,24 @@ const TASK: u32 = 1 << 31;
 pub struct Names {
     reader: Reader,
     actors: BTreeMap<u32, Process>,
-    /// Processes of tasks, by the task's id.
-    tasks: BTreeMap<u32, Process>,
+    tasks: Tasks,
     gaps: BTreeMap<Missing, u64>,
+}
+
+/// Processes of tasks.
+#[derive(Clone, Default)]
+struct Tasks {
+    /// By the task's id.
+    of: BTreeMap<u32, Arc<Process>>,
+    /// The newest by pid: a process of ten thousand threads is kept once.
+    newest: BTreeMap<u32, Arc<Process>>,
 }
 
 /// All names, and how many could not be had.
 #[derive(Default)]
 pub struct Known {
     actors: BTreeMap<u32, Process>,
-    tasks: BTreeMap<u32, Process>,
+    tasks: Tasks,
     /// Look-ups given up or refused.
     pub lost: u64,
     /// Look-ups that found nothing, by reason.
@@ -45,7 +54,7 @@ impl Names {
         Ok(Self {
             reader: Reader::start(root)?,
             actors: BTreeMap::new(),
-            tasks: BTreeMap::new(),
+            tasks: Tasks::default(),
             gaps: BTreeMap::new(),
         })
     }
@@ -86,7 +95,7 @@ impl Names {
             start_boottime_ns: start.unwrap_or(0),
             ..Process::default()
         };
-        self.tasks.insert(task.task, process);
+        self.tasks.keep(task.task, process);
     }
 
     /// An actor's group leader exited.
@@ -154,34 +163,46 @@ impl Known {
 
     /// The process of a task: what was asked for it, or an actor that is the same process.
     #[must_use]
-    pub fn of_task(&self, task: &records::Task) -> Process {
-        let own = self.tasks.get(&task.task);
-        let described = own.filter(|process| !process.cgroup.is_empty());
-        let actor = || self.actors.values().find(|actor| actor.pid == task.tgid);
-        described
-            .or_else(actor)
-            .or(own)
-            .cloned()
-            .unwrap_or_default()
+    pub fn of_task(&self, task: &records::Task) -> Arc<Process> {
+        let own = self.tasks.of.get(&task.task).cloned();
+        if own.as_ref().is_some_and(|own| !own.cgroup.is_empty()) {
+            return own.unwrap_or_default();
+        }
+        let actor = self.actors.values().find(|one| one.pid == task.tgid);
+        let actor = actor.cloned().map(Arc::new);
+        actor.or(own).unwrap_or_default()
+    }
+}
+
+impl Tasks {
+    /// In one piece with the process of another task, where it is the same to the last word.
+    fn keep(&mut self, task: u32, process: Process) {
+        let newest = self.newest.get(&process.pid);
+        let same = newest.filter(|newest| ***newest == process).cloned();
+        let process = same.unwrap_or_else(|| Arc::new(process));
+        self.newest.insert(process.pid, Arc::clone(&process));
+        self.of.insert(task, process);
     }
 }
 
 fn take_in(
     actors: &mut BTreeMap<u32, Process>,
-    tasks: &mut BTreeMap<u32, Process>,
+    tasks: &mut Tasks,
     answer: Answer,
 ) -> Result<(), Missing> {
     let Answer { query, process } = answer;
     // Ended or out of reach: what the programs said of it stays.
     let found = process?;
-    let known = if query.id & TASK == 0 {
+    if query.id & TASK == 0 {
         debug_assert!(query.id >= FIRST);
-        actors.get_mut(&query.id)
+        if let Some(known) = actors.get_mut(&query.id) {
+            *known = merge(known, found);
+        }
     } else {
-        tasks.get_mut(&(query.id & !TASK))
-    };
-    if let Some(known) = known {
-        *known = merge(known, found);
+        let task = query.id & !TASK;
+        if let Some(known) = tasks.of.get(&task).cloned() {
+            tasks.keep(task, merge(&known, found));
+        }
     }
     Ok(())
 }
@@ -218,5 +239,29 @@ fn merge(known: &Process, found: Process) -> Process {
         },
         exited_ns: known.exited_ns,
         ..found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn process(pid: u32, comm: &str) -> Process {
+        Process {
+            pid,
+            comm: comm.to_owned(),
+            ..Process::default()
+        }
+    }
+
+    #[test]
+    fn tasks_of_one_process_share_it_and_another_of_the_same_pid_does_not() {
+        let mut tasks = Tasks::default();
+        tasks.keep(1, process(7, "qemu"));
+        tasks.keep(2, process(7, "qemu"));
+        tasks.keep(3, process(7, "other"));
+        assert!(Arc::ptr_eq(&tasks.of[&1], &tasks.of[&2]));
+        assert_eq!(tasks.of[&3].comm, "other");
+        assert_eq!(tasks.of[&1].comm, "qemu");
     }
 }

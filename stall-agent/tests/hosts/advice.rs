@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use libtest_mimic::Failed;
 use stall_agent::analysis::analyze;
@@ -52,7 +53,8 @@ fn staged(tree: &str, incident: &str, device: &str, who: Option<(&str, u32)>) ->
             .actors
             .iter_mut()
             .filter_map(|actor| actor.process.as_mut());
-        let of_tasks = told.tasks.iter_mut().map(|task| &mut task.process);
+        let of_tasks = told.tasks.iter_mut();
+        let of_tasks = of_tasks.map(|task| Arc::make_mut(&mut task.process));
         for old in of_actors.chain(of_tasks).filter(|old| old.comm == program) {
             old.clone_from(new);
         }

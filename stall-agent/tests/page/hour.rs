@@ -149,7 +149,7 @@ fn more_sleeps(capture: &mut Capture, start_ns: u64) {
         id: actor.id,
         tid: 1_000 + actor.id,
         comm: "io".to_owned(),
-        process: actor.process.clone().unwrap_or_default(),
+        process: actor.process.clone().unwrap_or_default().into(),
         ..Task::default()
     });
     capture.tasks = tasks.collect();

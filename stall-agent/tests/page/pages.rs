@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use stall_agent::analysis::analyze;
 use stall_agent::capture::Capture;
@@ -59,7 +60,7 @@ pub(crate) fn hostile() -> Report {
     }
     for task in &mut capture.tasks {
         HOSTILE.clone_into(&mut task.comm);
-        hostile_process(&mut task.process);
+        hostile_process(Arc::make_mut(&mut task.process));
     }
     for disk in &mut capture.disks {
         HOSTILE.clone_into(&mut disk.name);

@@ -4,6 +4,7 @@
 mod background;
 mod flow;
 mod most;
+mod served;
 mod services;
 #[cfg(test)]
 mod tests;

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use stall_common::request::SERVICE_MIN_NS;
 
+use super::served::Served;
 use super::services::{Group, group};
 use crate::capture::{EndedRequest, Op, Use};
 
@@ -33,13 +34,14 @@ impl Most {
 
 /// For each group for which it can be told, from its recorded services and the sums of all its requests.
 pub(super) fn by_group<'a>(
-    served: &[&EndedRequest],
+    served: &[Served<'_>],
     uses: impl Iterator<Item = &'a Use>,
 ) -> HashMap<Group, Most> {
-    let mut services: HashMap<Group, Vec<u64>> = HashMap::new();
-    for request in served {
-        let of_group = services.entry(group(request)).or_default();
-        of_group.push(request.service_ns);
+    let mut services: HashMap<Group, Recorded> = HashMap::new();
+    for one in served {
+        let of_group = services.entry(group(one.request)).or_default();
+        of_group.services.push(one.service_ns());
+        of_group.measured_ns = of_group.measured_ns.saturating_add(one.request.service_ns);
     }
     let sums: HashMap<Group, &Use> = uses.map(|sum| ((sum.actor, sum.op), sum)).collect();
     let most = services.into_iter().filter_map(|(group, services)| {
@@ -49,10 +51,18 @@ pub(super) fn by_group<'a>(
     most.collect()
 }
 
-fn most(services: Vec<u64>, sum: Option<&Use>) -> Option<Most> {
+/// Of one group.
+#[derive(Default)]
+struct Recorded {
+    services: Vec<u64>,
+    /// Their sum as the kernel measured it, which is in the group's sum of all.
+    measured_ns: u64,
+}
+
+fn most(recorded: Recorded, sum: Option<&Use>) -> Option<Most> {
     match sum.filter(|sum| slow_is_rare(sum)) {
-        Some(sum) => Some(as_the_fast(&services, sum)),
-        None => as_the_slow(services),
+        Some(sum) => Some(as_the_fast(&recorded, sum)),
+        None => as_the_slow(recorded.services),
     }
 }
 
@@ -63,10 +73,12 @@ fn slow_is_rare(sum: &Use) -> bool {
 }
 
 /// What was not recorded one by one is known as a sum.
-fn as_the_fast(services: &[u64], sum: &Use) -> Most {
-    let recorded_ns = services.iter().fold(0u64, |a, b| a.saturating_add(*b));
-    let others = sum.ops.saturating_sub(services.len() as u64).max(1);
-    let mean_ns = sum.service_ns.saturating_sub(recorded_ns) / others;
+fn as_the_fast(recorded: &Recorded, sum: &Use) -> Most {
+    let others = sum
+        .ops
+        .saturating_sub(recorded.services.len() as u64)
+        .max(1);
+    let mean_ns = sum.service_ns.saturating_sub(recorded.measured_ns) / others;
     Most {
         service_ns: mean_ns.max(SERVICE_MIN_NS).saturating_mul(USUAL_FACTOR),
         bytes: sum.bytes / sum.ops.max(1),

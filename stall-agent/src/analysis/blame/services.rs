@@ -1,9 +1,10 @@
 //! What a disk worked for, moment by moment, from the requests that were recorded one by one.
 //!
-//! A request's service ends with its completion and begins, at the earliest, with the completion before it: services
-//! of one disk never overlap.
+//! A request's service ends with its completion and begins, at the earliest, with the completion before it (in
+//! what order is [`super::served`]'s): services of one disk never overlap.
 
 use super::most;
+use super::served::{Served, served};
 use crate::capture::{EndedRequest, Op, Use};
 
 /// Whose requests, and what they asked for.
@@ -15,13 +16,15 @@ pub(super) struct Service {
     pub(super) start_ns: u64,
     pub(super) end_ns: u64,
     pub(super) group: Option<Group>,
-    /// Which request: its queueing and its sector.
-    request: (u64, u64),
+    request: Id,
 }
+
+/// Which request: its queueing, its end and its sector.
+type Id = (u64, u64, u64);
 
 impl Service {
     pub(super) fn is_of(&self, request: &EndedRequest) -> bool {
-        self.end_ns == request.completed_ns && self.request == (request.queued_ns, request.sector)
+        self.request == id(request)
     }
 }
 
@@ -29,16 +32,16 @@ impl Service {
 pub(super) struct Services(Vec<Service>);
 
 impl Services {
-    /// Of the recorded requests of one disk, and the sums of all of them.
+    /// Of the recorded requests of one disk, in order of completion, and the sums of all of them.
     pub(super) fn new<'a>(
         requests: impl Iterator<Item = &'a EndedRequest>,
         uses: impl Iterator<Item = &'a Use>,
     ) -> Self {
-        let served: Vec<&EndedRequest> = requests.filter(|one| one.service_ns > 0).collect();
+        let served = served(requests);
         let most = most::by_group(&served, uses);
-        let cut = |request: &&EndedRequest| {
-            let most = most.get(&group(request));
-            cut(request, most.map(|most| most.of(request)))
+        let cut = |one: &Served<'_>| {
+            let most = most.get(&group(one.request));
+            cut(one, most.map(|most| most.of(one.request)))
         };
         let mut services: Vec<Service> = served.iter().flat_map(cut).collect();
         services.sort_by_key(|service| (service.end_ns, service.start_ns));
@@ -64,18 +67,26 @@ pub(super) const fn group(request: &EndedRequest) -> Group {
 
 /// A disk that stood still for a while serves somebody first when it goes on: what exceeds the usual by far is the
 /// disk's own.
-fn cut(request: &EndedRequest, most_ns: Option<u64>) -> impl Iterator<Item = Service> + use<> {
-    let end_ns = request.completed_ns;
-    let start_ns = end_ns.saturating_sub(request.service_ns);
+fn cut(served: &Served<'_>, most_ns: Option<u64>) -> impl Iterator<Item = Service> + use<> {
+    let Served {
+        request,
+        start_ns,
+        end_ns,
+    } = *served;
     let from_ns = most_ns.map_or(start_ns, |most| start_ns.max(end_ns.saturating_sub(most)));
-    let service = |start_ns, end_ns, group| Service {
+    let request_id = id(request);
+    let service = move |start_ns, end_ns, group| Service {
         start_ns,
         end_ns,
         group,
-        request: (request.queued_ns, request.sector),
+        request: request_id,
     };
     let stood_still = (from_ns > start_ns).then(|| service(start_ns, from_ns, None));
     stood_still
         .into_iter()
         .chain([service(from_ns, end_ns, Some(group(request)))])
+}
+
+const fn id(request: &EndedRequest) -> Id {
+    (request.queued_ns, request.completed_ns, request.sector)
 }

@@ -3,6 +3,8 @@
 mod reasons;
 mod words;
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 
 use super::model::{Finding, Measure, ReasonKind};
@@ -226,7 +228,8 @@ fn scaled(capture: Capture, actors: impl Fn(u32) -> bool, by: f64) -> Capture {
 fn a_restarted_database_is_itself_again() {
     let restarted = with(after(), |capture| {
         let actors = capture.actors.iter_mut().map(|actor| &mut actor.process);
-        let tasks = capture.tasks.iter_mut().map(|task| &mut task.process);
+        let tasks = capture.tasks.iter_mut();
+        let tasks = tasks.map(|task| Arc::make_mut(&mut task.process));
         for process in actors.flatten().chain(tasks) {
             process.pid += 1_000;
             process.start_boottime_ns += 10 * SECOND;

@@ -1,5 +1,7 @@
 //! A disk that stands still behind one discard: how sure that may be, and what it takes.
 
+use std::sync::Arc;
+
 use super::*;
 use crate::analysis::test_capture::START;
 use crate::report::model::Fact;
@@ -16,7 +18,8 @@ fn still(ran_ns: u64, waits_ns: u64) -> Builder {
         .asleep(FSTRIM, "fstrim", TRIM_SLEEP, age_ns - waits_ns)
         .with(|capture| {
             let queued_ns = capture.window.end_ns - age_ns;
-            capture.tasks[0].process.start_boottime_ns = queued_ns - ran_ns;
+            let process = Arc::make_mut(&mut capture.tasks[0].process);
+            process.start_boottime_ns = queued_ns - ran_ns;
         })
 }
 

@@ -6,7 +6,7 @@
 
 use stall_common::actor::UNKNOWN;
 
-use super::{is_discard, is_waited_for, ratio};
+use super::{batch, is_discard, is_waited_for, ratio};
 use crate::capture::{Capture, EndedRequest};
 use crate::report::model::{DiscardGroup, LockStep};
 
@@ -72,17 +72,22 @@ fn cycles(ends: &[u64]) -> Vec<(u64, u64)> {
     cycles
 }
 
-/// 0 at the end of a discard, towards 1 at the next one's.
+/// 0 at the end of a discard, also when the two were told together and the request's first; towards 1 at the next one's.
 fn place(cycles: &[(u64, u64)], request: &EndedRequest) -> Option<f64> {
     let next = cycles.partition_point(|(_, end)| *end <= request.completed_ns);
     let (start, end) = cycles.get(next)?;
     let since = request.completed_ns.checked_sub(*start)?;
+    if end - request.completed_ns <= batch::within_ns(end - start) {
+        return Some(0.0);
+    }
     Some(since as f64 / (end - start) as f64)
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::test_capture::ended;
     use super::*;
+    use crate::capture::Op;
 
     #[test]
     fn ends_together_are_one_and_gaps_are_left_out() {
@@ -101,6 +106,16 @@ mod tests {
             .map(|(start, _)| start / MS)
             .collect();
         assert_eq!(starts, [0, 30, 60, 900]);
+    }
+
+    #[test]
+    fn an_end_told_just_before_a_discards_is_at_its_end() {
+        const MS: u64 = 1_000_000;
+        let cycles = cycles(&[0, 1_000 * MS]);
+        let at = |ms| place(&cycles, &ended(2, Op::Read, (0, ms * MS)));
+        assert_eq!(at(997), Some(0.0));
+        assert_eq!(at(950), Some(0.95));
+        assert_eq!(at(10), Some(0.01));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! rules are in `docs/principles.md`.
 
 mod actor;
+mod batch;
 mod blame;
 mod blocked;
 mod chain;

@@ -1,16 +1,8 @@
-//! When the disk worked for each recorded request: the time before its end, and where several ends were told together,
-//! in the order in which the disk was given the requests.
-//!
-//! A driver handles all that ended by one interrupt at once, and not in the order in which the disk ended them: up to Linux
-//! 6.13 NVMe's goes through them backwards (`rq_list_add` in `nvme_add_to_batch`, drivers/nvme/host/pci.c, since 5.16). Two
-//! CPUs that handle an end each are no better.
+//! When the disk worked for each recorded request: the time before its end, and where several ends were told together
+//! ([`batch`]), in the order in which the disk was given the requests.
 
-use crate::capture::EndedRequest;
-
-/// Ends this close to that of a long service may be of one interrupt.
-const TOGETHER_NS: u64 = 4_000_000;
-/// And no further from it than this part of the service, as 1 / it: what the disk serves in turn ends further apart.
-const PART_OF_SERVICE: u64 = 16;
+use super::super::batch;
+use crate::capture::{EndedRequest, Op};
 
 /// A request and the time the disk worked for it.
 #[derive(Clone, Copy, Debug)]
@@ -52,20 +44,23 @@ fn as_measured(request: &EndedRequest) -> Served<'_> {
 /// Of those that ended together with the first of these, which one the disk was given first, if it was before that.
 fn given_earlier(served: &[Served<'_>]) -> Option<usize> {
     let (first, rest) = served.split_first()?;
-    let within_ns = TOGETHER_NS.min(first.service_ns() / PART_OF_SERVICE);
+    let given_ns = given_ns(first)?;
+    let within_ns = batch::within_ns(first.service_ns());
     let until_ns = first.end_ns.saturating_add(within_ns);
     let together = rest.iter().take_while(|one| one.end_ns <= until_ns);
-    let waited = |one: &Served<'_>| {
-        given_ns(one) < given_ns(first) && one.request.queued_ns <= first.start_ns
-    };
-    let earlier = together.enumerate().filter(|(_, one)| waited(one));
-    let earliest = earlier.min_by_key(|(_, one)| given_ns(one))?;
-    Some(earliest.0 + 1)
+    let waited = together
+        .enumerate()
+        .filter(|(_, one)| one.request.queued_ns <= first.start_ns);
+    let given = waited.filter_map(|(place, one)| Some((self::given_ns(one)?, place)));
+    let (_, earliest) = given.filter(|(earlier, _)| *earlier < given_ns).min()?;
+    Some(earliest + 1)
 }
 
-/// When the disk was given it, at the earliest.
-fn given_ns(served: &Served<'_>) -> u64 {
-    served.request.issued_ns.unwrap_or(served.request.queued_ns)
+/// Nothing of what the disk was not given (an empty preflush), nor of a flush: it is never told together with others, as it has
+/// an `end_io` of its own (`blk_mq_add_to_batch` in include/linux/blk-mq.h).
+fn given_ns(served: &Served<'_>) -> Option<u64> {
+    let alone = matches!(served.request.op, Op::Flush | Op::Preflush);
+    served.request.issued_ns.filter(|_| !alone)
 }
 
 fn exchange(served: &mut [Served<'_>], one: usize, other: usize) {
@@ -78,7 +73,6 @@ fn exchange(served: &mut [Served<'_>], one: usize, other: usize) {
 mod tests {
     use super::super::super::test_capture::{MS, START, ended};
     use super::*;
-    use crate::capture::Op;
 
     const VM: u32 = 2;
     const TRIM: u32 = 3;

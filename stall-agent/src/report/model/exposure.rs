@@ -73,7 +73,8 @@ pub struct Side {
 pub struct LockStep {
     /// Slow requests of victims that ended between two ends of discards.
     pub requests: u64,
-    /// Those in the first quarter of that time.
+    /// Those in the first quarter of that time, and those told together with a discard's end (within 1/64 of that time before it, 4 ms at
+    /// most).
     pub early: u64,
     /// Those in the last quarter.
     pub late: u64,

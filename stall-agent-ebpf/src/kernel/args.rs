@@ -5,7 +5,7 @@ use stall_common::actor::ARGS_LEN;
 use stall_common::layout::ABSENT;
 
 use super::reach::Reach;
-use super::{Task, layout};
+use super::{Task, bytes, layout};
 
 impl<R: Reach> Task<R> {
     /// Copies the beginning of the command line; only of the running task. Returns the number of
@@ -15,17 +15,14 @@ impl<R: Reach> Task<R> {
         if layout!(task_mm) == ABSENT {
             return (0, 0);
         }
-        // SAFETY: a pointer to an mm_struct and two of its unsigned longs, by BTF.
-        let (start, end): (u64, u64) = unsafe {
-            let mm: *const u8 = R::field(self.0, layout!(task_mm));
-            if mm.is_null() {
-                return (0, 0);
-            }
-            (
-                R::field(mm, layout!(mm_arg_start)),
-                R::field(mm, layout!(mm_arg_end)),
-            )
-        };
+        // Copied for the verifier's sake, as `Tags::of` does.
+        let number = |base, offset| u64::from_ne_bytes(bytes(base, offset));
+        let mm = number(self.0, layout!(task_mm)) as *const u8;
+        if mm.is_null() {
+            return (0, 0);
+        }
+        let start = number(mm, layout!(mm_arg_start));
+        let end = number(mm, layout!(mm_arg_end));
         let total = end.saturating_sub(start);
         let len = if total > ARGS_LEN as u64 {
             ARGS_LEN as u64

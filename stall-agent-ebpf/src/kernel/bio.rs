@@ -27,13 +27,13 @@ impl Bio {
 
     /// Whether whoever asks for it is asked for the reason: discards and their kind.
     #[inline(always)]
-    pub(crate) fn op(self) -> Op {
+    pub(crate) fn op(self) -> u8 {
         if layout!(bio_opf) == ABSENT {
-            return Op::Other;
+            return Op::Other as u8;
         }
         // SAFETY: `bi_opf` of a bio is a u32.
         let flags: u32 = unsafe { load(self.0, layout!(bio_opf)) };
-        Op::from_code(flags & OP_MASK, false)
+        Op::number(flags & OP_MASK, false)
     }
 }
 

@@ -34,11 +34,11 @@ impl Request {
     /// The operation as it is now: the flush machinery rewrites the flags of a request on its way,
     /// so it is asked for at submission, and at issue only for what was never submitted.
     #[inline(always)]
-    pub(crate) fn op(self) -> Op {
+    pub(crate) fn op(self) -> u8 {
         // SAFETY: `cmd_flags` of a request is a u32.
         let flags: u32 = unsafe { load(self.0, layout!(request_cmd_flags)) };
         let empty_preflush = flags & PREFLUSH != 0 && self.bytes_left() == 0;
-        Op::from_code(flags & OP_MASK, empty_preflush)
+        Op::number(flags & OP_MASK, empty_preflush)
     }
 
     /// Bytes not yet completed.

@@ -6,7 +6,7 @@
 use stall_common::layout::ABSENT;
 use stall_common::request::{OP_MASK, Op, PREFLUSH};
 
-use super::{Request, bytes, layout, load};
+use super::{Request, bytes, layout};
 
 /// A hardware queue's tags.
 #[derive(Clone, Copy)]
@@ -31,17 +31,17 @@ impl Tags {
         if layout!(request_mq_hctx) == ABSENT {
             return None;
         }
-        // SAFETY: pointers from one to the next, by BTF; through null, each loads 0.
-        unsafe {
-            let hctx: *const u8 = load(request.0, layout!(request_mq_hctx));
-            let tags: *const u8 = load(hctx, layout!(hctx_tags));
-            Some(Self {
-                address: tags as u64,
-                count: load(tags, layout!(tags_nr_tags)),
-                rqs: load(tags, layout!(tags_rqs)),
-                queue: load(request.0, layout!(request_q)),
-            })
-        }
+        // Copied, though the verifier could type these: for each pointer it loads from an argument it looks for three names in all
+        // of the kernel's BTF (`btf_nested_type_is_trusted` in kernel/bpf/verifier.c, since 6.4), a millisecond each time.
+        let pointer = |base, offset| u64::from_ne_bytes(bytes(base, offset)) as *const u8;
+        let hctx = pointer(request.0, layout!(request_mq_hctx));
+        let tags = pointer(hctx, layout!(hctx_tags));
+        Some(Self {
+            address: tags as u64,
+            count: u32::from_ne_bytes(bytes(tags, layout!(tags_nr_tags))),
+            rqs: pointer(tags, layout!(tags_rqs)) as u64,
+            queue: pointer(request.0, layout!(request_q)) as u64,
+        })
     }
 }
 
@@ -87,9 +87,9 @@ impl Suspect {
 
     /// As of [`Request::op`].
     #[inline(always)]
-    pub(crate) fn op(self) -> Op {
+    pub(crate) fn op(self) -> u8 {
         let flags = u32::from_ne_bytes(bytes(self.at(), layout!(request_cmd_flags)));
         let empty_preflush = flags & PREFLUSH != 0 && self.bytes_left() == 0;
-        Op::from_code(flags & OP_MASK, empty_preflush)
+        Op::number(flags & OP_MASK, empty_preflush)
     }
 }

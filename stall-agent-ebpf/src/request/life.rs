@@ -14,7 +14,7 @@ use crate::{cpu, discard, disk, ktime, recent, stack};
 #[inline(always)]
 pub(super) fn submitted<R: Reach>(ctx: *mut c_void, request: Request) {
     let now = ktime::now();
-    let op = request.op() as u8;
+    let op = request.op();
     let task = Task::<R>::current();
     let ids = bpf_get_current_pid_tgid();
     let Some(known) = recent::known(request, op, task, (ids >> 32) as u32, cpu::current()) else {

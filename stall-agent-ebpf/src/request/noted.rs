@@ -36,7 +36,7 @@ static NOTES: LruHashMap<u64, Note> = LruHashMap::with_max_entries(8192, 0);
 /// In the submitter's context.
 #[inline(always)]
 pub(super) fn note(ctx: *mut c_void, bio: Bio) {
-    let wants_stack = discard::has_origin(bio.op() as u8);
+    let wants_stack = discard::has_origin(bio.op());
     let note = Note {
         queued_ns: ktime::now(),
         stack: if wants_stack {
@@ -69,7 +69,7 @@ fn begin_noted(request: Request, now: u64) -> Option<&'static mut Slot> {
     // SAFETY: a copy is taken at once; at worst it is of the bio's next life, which is this request's.
     let note = unsafe { *NOTES.get(bio)? };
     let _absent = NOTES.remove(bio);
-    let slot = slot::begin(request, request.op() as u8, note.queued_ns, now)?;
+    let slot = slot::begin(request, request.op(), note.queued_ns, now)?;
     if slot.flags & SEARCHED == 0 {
         slot.flags |= SEARCHED;
         older::search(request, slot.disk);

@@ -121,7 +121,7 @@ fn begin(suspect: Suspect, index: u16) {
         return;
     }
     let now = ktime::now();
-    let op = suspect.op() as u8;
+    let op = suspect.op();
     let flush = op == Op::Flush as u8;
     let clocked = if discard::is_discard(op) { CLOCKED } else { 0 };
     let new = Slot {

@@ -31,7 +31,7 @@ pub(super) fn begin_unseen(request: Request, now: u64) -> Option<&'static mut Sl
     if control::is_on(CLOSING) {
         return None;
     }
-    let op = request.op() as u8;
+    let op = request.op();
     let stamp = request.start_time_ns();
     let slot = begin(request, op, if stamp == 0 { now } else { stamp }, now)?;
     if op == Op::Flush as u8 {

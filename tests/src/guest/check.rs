@@ -81,9 +81,9 @@ fn all() -> Vec<Check> {
         }),
         Check::new("incident on scsi", false, || incident::stage("sda", "ext4")),
         Check::new("incident on xfs", false, || incident::stage("vdb", "xfs")),
-        Check::new("incident below iscsi", true, || iscsi::volume("vda")),
-        // Some emulated disks do not survive it (NVMe on 5.10), and what never ends would not let it happen.
+        // Some emulated disks do not survive it (NVMe on 5.10), and with iSCSI there is no suspending.
         Check::new("suspended", false, suspended::suspended),
+        Check::new("incident below iscsi", true, || iscsi::volume("vda")),
         Check::new("requeued for ever", true, requeue::for_ever),
         Check::new("kept in memory", true, kept_in_memory),
         Check::new("nothing is left", true, nothing_left).anywhere(),

@@ -139,7 +139,7 @@ fn on_second_cpu() -> Result<Load> {
     let mut second = CpuSet::new();
     second.set(1)?;
     sched_setaffinity(Pid::from_raw(0), &second).context("binding to the second CPU")?;
-    let time = Duration::from_secs(6);
+    let time = Duration::from_secs(4);
     Load::start_for("exact", Path::new(NODE), &[STEP], time)
 }
 

@@ -19,7 +19,7 @@ use crate::spawned::wait_for_d_state;
 
 const DISK: &str = "vda";
 const NODE: &str = "/dev/vda";
-const STILL: Duration = Duration::from_secs(3);
+const STILL: Duration = Duration::from_secs(2);
 const IN_D_WITHIN: Duration = Duration::from_secs(30);
 /// Of an emulated CPU, from the end of a request until who waited for it has read its clock.
 const LATE: Duration = Duration::from_millis(300);

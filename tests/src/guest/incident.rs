@@ -18,7 +18,7 @@ use crate::spawned::{Spawned, wait_for_d_state};
 
 /// Time without a trim, for comparison.
 const BEFORE_TRIM: Duration = Duration::from_secs(5);
-const AFTER_TRIM: Duration = Duration::from_secs(2);
+const AFTER_TRIM: Duration = Duration::from_secs(1);
 const TRIMMED_WITHIN: Duration = Duration::from_secs(240);
 const FILE_BYTES: usize = 8 << 20;
 const IN_D_WITHIN: Duration = Duration::from_secs(30);
@@ -196,7 +196,7 @@ pub fn from_before(disk: &'static str) -> Result<Outcome> {
     )?;
     wait_for_d_state(trimmer.pid(), IN_D_WITHIN)?;
     let tracing = Tracing::start("before", &[disk])?;
-    thread::sleep(Duration::from_secs(4));
+    thread::sleep(Duration::from_secs(2));
     let report = tracing.stop()?;
     drop(trimmer);
     let mut older = report.rows("requests/older_than_trace");

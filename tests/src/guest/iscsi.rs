@@ -17,7 +17,7 @@ const TARGET: &str = "iqn.2014-09.io.longhorn:lab-volume";
 const INITIATOR: &str = "iqn.2014-09.io.longhorn:lab-host";
 const THERE_WITHIN: Duration = Duration::from_secs(90);
 /// Most of what a discard of the disk below takes.
-const SLOW: Duration = Duration::from_millis(500);
+const SLOW: Duration = Duration::from_millis(350);
 const VOLUME_BYTES: usize = 32 << 20;
 
 /// The trim on the disk below is found, for the volume's reader above: its requests are slow because the disk's are.

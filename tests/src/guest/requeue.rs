@@ -18,7 +18,7 @@ use crate::spawned::{wait_for_d_state, wait_until};
 const READS: u64 = 60;
 const THERE_WITHIN: Duration = Duration::from_secs(60);
 const IN_D_WITHIN: Duration = Duration::from_secs(30);
-const WINDOW: Duration = Duration::from_secs(4);
+const WINDOW: Duration = Duration::from_secs(2);
 
 /// `opts` of `scsi_debug`: each `every_nth` read transfers half of what was asked for; the rest is requeued.
 const SHORT_TRANSFERS: &str = "dev_size_mb=64 opts=0x100 every_nth=3";

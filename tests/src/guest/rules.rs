@@ -18,7 +18,7 @@ use crate::staged::{InFlight, KernelCounters};
 
 const QUIET_WITHIN: Duration = Duration::from_secs(60);
 /// Nothing comes for so long.
-const QUIET: Duration = Duration::from_millis(500);
+const QUIET: Duration = Duration::from_millis(300);
 const IN_D_WITHIN: Duration = Duration::from_secs(30);
 /// What `stat` counts as writes (`op_stat_group()` in include/linux/blk_types.h).
 const WRITES: &[&str] = &["write", "preflush", "write_zeroes", "secure_erase"];

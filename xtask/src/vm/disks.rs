@@ -17,7 +17,7 @@ use crate::process;
 /// Of each disk, bytes.
 const BYTES: u64 = 640 << 20;
 /// How long each discard takes.
-const DISCARD: &str = "700ms";
+const DISCARD: &str = "500ms";
 const WITHIN: Duration = Duration::from_secs(60);
 
 /// How a disk is attached, what the guest's kernel calls it, what is on it; in the order in which the kernel finds them.

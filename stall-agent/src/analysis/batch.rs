@@ -1,8 +1,8 @@
 //! Ends that may have been told together.
 //!
-//! A driver handles all that ended by one interrupt at once, and not in the order in which the disk ended them: up to Linux
-//! 6.13 NVMe's goes through them backwards (`rq_list_add` in `nvme_add_to_batch`, drivers/nvme/host/pci.c, since 5.16). Two
-//! CPUs that handle an end each are no better.
+//! A driver handles all that ended by one interrupt at once, and not in the order in which the disk ended them: those that collect
+//! them (NVMe's, virtio-blk's) go through them backwards from 5.16 to 6.12 (`rq_list_add` in `blk_mq_add_to_batch`,
+//! include/linux/blk-mq.h; later `rq_list_add_tail`). Two CPUs that handle an end each are no better.
 
 /// However slow the machine, and emulated: no further apart than this.
 const MOST_NS: u64 = 4_000_000;

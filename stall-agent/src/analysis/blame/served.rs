@@ -64,9 +64,8 @@ fn given_ns(served: &Served<'_>) -> Option<u64> {
 }
 
 fn exchange(served: &mut [Served<'_>], one: usize, other: usize) {
-    let request = served[one].request;
-    served[one].request = served[other].request;
-    served[other].request = request;
+    let requests = [one, other].map(|place| served[place].request);
+    [served[other].request, served[one].request] = requests;
 }
 
 #[cfg(test)]

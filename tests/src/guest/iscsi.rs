@@ -54,10 +54,7 @@ pub fn volume(disk: &'static str) -> Result<Outcome> {
         "it is {both:?}"
     );
     let slowest = Duration::from_nanos(report.count(&volume, "read", "/total/max_ns")?);
-    ensure!(
-        slowest > SLOW,
-        "the volume was not slow: {slowest:?}"
-    );
+    ensure!(slowest > SLOW, "the volume was not slow: {slowest:?}");
     ensure!(
         report.count(&volume, "discard", "/ops")? == 0,
         "the trim is not the volume's"

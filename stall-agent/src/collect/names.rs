@@ -164,13 +164,13 @@ impl Known {
     /// The process of a task: what was asked for it, or an actor that is the same process.
     #[must_use]
     pub fn of_task(&self, task: &records::Task) -> Arc<Process> {
-        let own = self.tasks.of.get(&task.task).cloned();
-        if own.as_ref().is_some_and(|own| !own.cgroup.is_empty()) {
-            return own.unwrap_or_default();
+        let own = self.tasks.of.get(&task.task);
+        if let Some(described) = own.filter(|own| !own.cgroup.is_empty()) {
+            return Arc::clone(described);
         }
         let actor = self.actors.values().find(|one| one.pid == task.tgid);
         let actor = actor.cloned().map(Arc::new);
-        actor.or(own).unwrap_or_default()
+        actor.or_else(|| own.cloned()).unwrap_or_default()
     }
 }
 

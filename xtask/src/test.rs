@@ -1,11 +1,12 @@
 //! `cargo xtask test`: every check and every test, and one line of counts at the very end.
 //!
-//! A step that fails does not stop the later ones, so that the counts are whole. Formatting, the
+//! A step that fails does not stop the later ones, so that the counts are whole; what failed is said again before them. Formatting, the
 //! lints of each target and the rules of `tidy` count as one test each. Property tests have the same cases in every run.
 
 mod kernels;
 mod suite;
 mod tally;
+mod told;
 
 use std::env;
 use std::process::{Command, ExitCode};
@@ -37,11 +38,15 @@ pub(crate) fn run(workspace: &Workspace) -> ExitCode {
     let mut run = Run {
         workspace,
         tally: Tally::default(),
+        failures: Vec::new(),
     };
     let toolchain = run.needed("set-up", || setup::run(workspace));
     run.checks(toolchain.as_ref());
     run.suites();
     run.kernels();
+    for failure in &run.failures {
+        println!("failed: {failure}");
+    }
     println!("{}", run.tally);
     if run.tally.clean() {
         ExitCode::SUCCESS
@@ -53,6 +58,8 @@ pub(crate) fn run(workspace: &Workspace) -> ExitCode {
 struct Run<'a> {
     workspace: &'a Workspace,
     tally: Tally,
+    /// Said again before the counts.
+    failures: Vec<String>,
 }
 
 impl Run<'_> {
@@ -99,8 +106,8 @@ impl Run<'_> {
         let name = "other kernels, emulated";
         match self.needed("parts of other kernels", || kernels::plan(workspace)) {
             Some(Plan::Run(kernels, downloads)) => {
-                let tally = timed(name, || kernels::run(workspace, &kernels, downloads));
-                self.tally += tally.unwrap_or(Tally::one_failed());
+                let tally = self.needed(name, || kernels::run(workspace, &kernels, downloads));
+                self.tally += tally.unwrap_or_default();
             }
             Some(Plan::Skip(reason)) => {
                 println!("== {name}: skipped: {reason}");
@@ -113,18 +120,23 @@ impl Run<'_> {
     /// Not a test, but what later steps need: counted only when it fails.
     fn needed<T>(&mut self, name: &str, step: impl FnOnce() -> Result<T>) -> Option<T> {
         let result = timed(name, step);
-        self.tally.failed += u64::from(result.is_none());
-        result
+        let failed = |error| {
+            self.tally += Tally::one_failed();
+            self.failures.push(format!("{name}: {error:#}"));
+        };
+        result.map_err(failed).ok()
     }
 
     fn check(&mut self, name: &str, step: impl FnOnce() -> Result<()>) {
-        let passed = timed(name, step).is_some();
+        let passed = self.needed(name, step).is_some();
         self.tally.passed += u64::from(passed);
-        self.tally.failed += u64::from(!passed);
     }
 
     fn suite(&mut self, name: &str, command: Command) {
-        self.tally += timed(name, || suite::run(command)).unwrap_or(Tally::one_failed());
+        let outcome = self.needed(name, || suite::run(command));
+        let outcome = outcome.unwrap_or_default();
+        self.tally += outcome.tally;
+        self.failures.extend(outcome.failures);
     }
 
     fn skip(&mut self, name: &str, reason: &str) {
@@ -134,7 +146,7 @@ impl Run<'_> {
 }
 
 /// The result of a step, between two lines that tell of it; the error of one that fails is told too.
-fn timed<T>(name: &str, step: impl FnOnce() -> Result<T>) -> Option<T> {
+fn timed<T>(name: &str, step: impl FnOnce() -> Result<T>) -> Result<T> {
     println!("== {name}");
     let start = Instant::now();
     let result = step();
@@ -143,7 +155,7 @@ fn timed<T>(name: &str, step: impl FnOnce() -> Result<T>) -> Option<T> {
         Ok(_) => println!("== {name}: done in {seconds:.1} s"),
         Err(error) => println!("== {name}: FAILED in {seconds:.1} s: {error:#}"),
     }
-    result.ok()
+    result
 }
 
 /// rustup's smallest profile comes without these two.

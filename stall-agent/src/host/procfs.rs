@@ -14,7 +14,7 @@ const TICK_NS: u64 = 10_000_000;
 /// `PF_KTHREAD`
 const KERNEL_THREAD: u64 = 0x0020_0000;
 /// Kept of a command line: QEMU's takes several KiB, and what names the VM comes early.
-const MAX_ARGS: u64 = 4096;
+const MAX_ARGS: usize = 4096;
 const MAX_CGROUP: u64 = 8192;
 const MAX_STAT: u64 = 4096;
 
@@ -102,16 +102,15 @@ pub(crate) fn split_worker(comm: &str) -> Option<(&str, &str)> {
 }
 
 fn arguments(root: &HostRoot, pid: u32) -> (Vec<String>, bool) {
-    let content = root.bytes(format!("proc/{pid}/cmdline"), MAX_ARGS + 1);
+    let content = root.at_once(format!("proc/{pid}/cmdline"), MAX_ARGS + 1);
     split_arguments(&content.unwrap_or_default())
 }
 
 /// Arguments end in NUL. A program that rewrote its command line leaves any number of them at its
 /// end, so empty arguments there are not kept.
 pub(crate) fn split_arguments(content: &[u8]) -> (Vec<String>, bool) {
-    let limit = usize::try_from(MAX_ARGS).unwrap_or(usize::MAX);
-    let truncated = content.len() > limit;
-    let content = &content[..content.len().min(limit)];
+    let truncated = content.len() > MAX_ARGS;
+    let content = &content[..content.len().min(MAX_ARGS)];
     let end = content.iter().rposition(|byte| *byte != 0);
     let Some(end) = end else {
         return (Vec::new(), truncated);

@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs::{File, Metadata, OpenOptions};
-use std::io::{self, IoSliceMut, Read as _};
+use std::io::{self, IoSliceMut, Read};
 use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
@@ -66,6 +66,17 @@ impl HostRoot {
         let mut content = Vec::new();
         self.open(path)?.take(limit).read_to_end(&mut content)?;
         Ok(content)
+    }
+
+    /// What one `read` gives, at most `limit` bytes: for what may come to its end between two of them, as
+    /// `/proc/<pid>/cmdline` does when the process does (`get_mm_cmdline()` in fs/proc/base.c fills the whole
+    /// buffer while it holds the memory it reads).
+    ///
+    /// # Errors
+    ///
+    /// As the system reports them.
+    pub fn at_once(&self, path: impl AsRef<Path>, limit: usize) -> io::Result<Vec<u8>> {
+        one_read(self.open(path)?, limit)
     }
 
     /// At most `limit` bytes of a regular file that others may have put there: links are resolved as the host does,
@@ -252,6 +263,18 @@ fn read_cached(file: &File, content: &mut [u8]) -> io::Result<usize> {
     }
 }
 
+fn one_read(mut source: impl Read, limit: usize) -> io::Result<Vec<u8>> {
+    let mut content = vec![0; limit];
+    let length = loop {
+        match source.read(&mut content) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => break result?,
+        }
+    };
+    content.truncate(length);
+    Ok(content)
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::fixture::Fixture;
@@ -272,6 +295,25 @@ mod tests {
         let fixture = Fixture::new();
         fixture.file("big", vec![b'x'; 100_000]);
         assert_eq!(fixture.root().bytes("big", 10).unwrap().len(), 10);
+    }
+
+    /// Ends after its first read, as what belongs to a process may.
+    struct Mortal(Option<&'static [u8]>);
+
+    impl Read for Mortal {
+        fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
+            let content = self.0.take().unwrap_or_default();
+            let length = content.len().min(to.len());
+            to[..length].copy_from_slice(&content[..length]);
+            Ok(length)
+        }
+    }
+
+    #[test]
+    fn what_ends_between_two_reads_is_read_whole_in_one() {
+        const LONG: &[u8] = &[b'x'; 1000];
+        assert_eq!(one_read(Mortal(Some(LONG)), 4096).unwrap(), LONG);
+        assert_eq!(one_read(Mortal(Some(LONG)), 10).unwrap().len(), 10);
     }
 
     #[test]

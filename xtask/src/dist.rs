@@ -38,6 +38,11 @@ pub(crate) fn run(workspace: &Workspace, check: bool) -> Result<()> {
     Ok(())
 }
 
+/// What `cargo xtask vm` built, held to the same limits.
+pub(crate) fn check_built(workspace: &Workspace) -> Result<()> {
+    binary::check_built(workspace)
+}
+
 /// Replaces `dist/` in one step.
 fn make(workspace: &Workspace, origin: &Origin) -> Result<PathBuf> {
     let to = workspace.root().join("dist");

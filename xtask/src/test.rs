@@ -16,7 +16,7 @@ use anyhow::{Context as _, Result};
 
 use crate::toolchain::Toolchain;
 use crate::workspace::Workspace;
-use crate::{build, deny, process, setup, tidy, vm};
+use crate::{build, deny, dist, process, setup, tidy, vm};
 use kernels::Plan;
 use tally::Tally;
 
@@ -108,6 +108,7 @@ impl Run<'_> {
             Some(Plan::Run(kernels, downloads)) => {
                 let tally = self.needed(name, || kernels::run(workspace, &kernels, downloads));
                 self.tally += tally.unwrap_or_default();
+                self.check("size of the static agents", || dist::check_built(workspace));
             }
             Some(Plan::Skip(reason)) => {
                 println!("== {name}: skipped: {reason}");

@@ -5,7 +5,7 @@ use stall_common::actor::ARGS_LEN;
 use stall_common::layout::ABSENT;
 
 use super::reach::Reach;
-use super::{Task, bytes, layout};
+use super::{Task, layout, u64_at};
 
 impl<R: Reach> Task<R> {
     /// Copies the beginning of the command line; only of the running task. Returns the number of
@@ -16,13 +16,12 @@ impl<R: Reach> Task<R> {
             return (0, 0);
         }
         // Copied for the verifier's sake, as `Tags::of` does.
-        let number = |base, offset| u64::from_ne_bytes(bytes(base, offset));
-        let mm = number(self.0, layout!(task_mm)) as *const u8;
+        let mm = u64_at(self.0, layout!(task_mm)) as *const u8;
         if mm.is_null() {
             return (0, 0);
         }
-        let start = number(mm, layout!(mm_arg_start));
-        let end = number(mm, layout!(mm_arg_end));
+        let start = u64_at(mm, layout!(mm_arg_start));
+        let end = u64_at(mm, layout!(mm_arg_end));
         let total = end.saturating_sub(start);
         let len = if total > ARGS_LEN as u64 {
             ARGS_LEN as u64

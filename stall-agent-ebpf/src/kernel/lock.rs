@@ -10,7 +10,7 @@ use stall_common::blocked::{
 };
 use stall_common::layout::ABSENT;
 
-use super::{Task, bytes, copy, layout};
+use super::{Task, copy, layout, u32_at, u64_at};
 
 /// A task that holds a lock.
 pub(crate) struct Holder(*const u8);
@@ -31,7 +31,7 @@ pub(crate) fn holder(waiter: Task) -> Option<(Lock, Holder)> {
     if offset == ABSENT {
         return None;
     }
-    let owner = u64::from_ne_bytes(bytes((blocker & !BLOCKER_KIND) as *const u8, offset));
+    let owner = u64_at((blocker & !BLOCKER_KIND) as *const u8, offset);
     if matches!(lock, Lock::Rwsem) && owner & READER_OWNED != 0 {
         lock = Lock::RwsemRead;
     }
@@ -43,13 +43,13 @@ impl Holder {
     /// Thread.
     #[inline(always)]
     pub(crate) fn tid(&self) -> u32 {
-        u32::from_ne_bytes(bytes(self.0, layout!(task_pid)))
+        u32_at(self.0, layout!(task_pid))
     }
 
     /// Process.
     #[inline(always)]
     pub(crate) fn tgid(&self) -> u32 {
-        u32::from_ne_bytes(bytes(self.0, layout!(task_tgid)))
+        u32_at(self.0, layout!(task_tgid))
     }
 
     #[inline(always)]

@@ -86,6 +86,18 @@ unsafe fn copy<const N: usize>(base: *const u8, offset: u32, to: *mut [u8; N]) {
     }
 }
 
+/// A field of eight bytes; as [`bytes`].
+#[inline(always)]
+fn u64_at(base: *const u8, offset: u32) -> u64 {
+    u64::from_ne_bytes(bytes(base, offset))
+}
+
+/// A field of four bytes; as [`bytes`].
+#[inline(always)]
+fn u32_at(base: *const u8, offset: u32) -> u32 {
+    u32::from_ne_bytes(bytes(base, offset))
+}
+
 /// Copies a field that is behind a number, not behind a pointer the verifier can type; zeros when there
 /// is nothing to read.
 #[inline(always)]

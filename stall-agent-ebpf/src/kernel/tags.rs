@@ -6,7 +6,7 @@
 use stall_common::layout::ABSENT;
 use stall_common::request::{OP_MASK, Op, PREFLUSH};
 
-use super::{Request, bytes, layout};
+use super::{Request, layout, u32_at, u64_at};
 
 /// A hardware queue's tags.
 #[derive(Clone, Copy)]
@@ -32,13 +32,13 @@ impl Tags {
             return None;
         }
         // Copied, though the verifier could type these: for each pointer it loads from an argument it looks for three names in all
-        // of the kernel's BTF (`btf_nested_type_is_trusted` in kernel/bpf/verifier.c, since 6.4), a millisecond each time.
-        let pointer = |base, offset| u64::from_ne_bytes(bytes(base, offset)) as *const u8;
+        // of the kernel's BTF (`btf_nested_type_is_trusted` in kernel/bpf/verifier.c, since 6.4), once the greater part of its time.
+        let pointer = |base, offset| u64_at(base, offset) as *const u8;
         let hctx = pointer(request.0, layout!(request_mq_hctx));
         let tags = pointer(hctx, layout!(hctx_tags));
         Some(Self {
             address: tags as u64,
-            count: u32::from_ne_bytes(bytes(tags, layout!(tags_nr_tags))),
+            count: u32_at(tags, layout!(tags_nr_tags)),
             rqs: pointer(tags, layout!(tags_rqs)) as u64,
             queue: pointer(request.0, layout!(request_q)) as u64,
         })
@@ -49,9 +49,9 @@ impl Suspect {
     /// The request that has a tag, when it is of that queue and the driver has it.
     #[inline(always)]
     pub(crate) fn at_tag(place: u64, queue: u64) -> Option<Self> {
-        let suspect = Self(u64::from_ne_bytes(bytes(place as *const u8, 0)));
-        let state = u32::from_ne_bytes(bytes(suspect.at(), layout!(request_state)));
-        let of = u64::from_ne_bytes(bytes(suspect.at(), layout!(request_q)));
+        let suspect = Self(u64_at(place as *const u8, 0));
+        let state = u32_at(suspect.at(), layout!(request_state));
+        let of = u64_at(suspect.at(), layout!(request_q));
         let there = state == layout!(mq_rq_in_flight) && of == queue;
         (suspect.0 != 0 && there).then_some(suspect)
     }
@@ -72,23 +72,23 @@ impl Suspect {
 
     #[inline(always)]
     pub(crate) fn start_time_ns(self) -> u64 {
-        u64::from_ne_bytes(bytes(self.at(), layout!(request_start_time_ns)))
+        u64_at(self.at(), layout!(request_start_time_ns))
     }
 
     #[inline(always)]
     pub(crate) fn sector(self) -> u64 {
-        u64::from_ne_bytes(bytes(self.at(), layout!(request_sector)))
+        u64_at(self.at(), layout!(request_sector))
     }
 
     #[inline(always)]
     pub(crate) fn bytes_left(self) -> u32 {
-        u32::from_ne_bytes(bytes(self.at(), layout!(request_data_len)))
+        u32_at(self.at(), layout!(request_data_len))
     }
 
     /// As of [`Request::op`].
     #[inline(always)]
     pub(crate) fn op(self) -> u8 {
-        let flags = u32::from_ne_bytes(bytes(self.at(), layout!(request_cmd_flags)));
+        let flags = u32_at(self.at(), layout!(request_cmd_flags));
         let empty_preflush = flags & PREFLUSH != 0 && self.bytes_left() == 0;
         Op::number(flags & OP_MASK, empty_preflush)
     }

@@ -35,6 +35,20 @@ pub(super) fn build_all(workspace: &Workspace, origin: &Origin, to: &Path) -> Re
     Ok(binaries)
 }
 
+/// Fails unless what was built for emulated machines is fit to be handed out, too: static, and small enough without its
+/// debug information.
+pub(super) fn check_built(workspace: &Workspace) -> Result<()> {
+    let objcopy = objcopy()?;
+    let folder = tempfile::tempdir().context("no folder for what is stripped")?;
+    for architecture in &ALL {
+        let built = workspace.built_for(architecture.triple).join("stall-agent");
+        let path = folder.path().join(architecture.name);
+        part(&objcopy, &built, &path)?;
+        check(architecture, &path)?;
+    }
+    Ok(())
+}
+
 /// A directory of its own, so that neither flags nor links of other builds matter.
 fn target(workspace: &Workspace) -> PathBuf {
     workspace.target().join("dist")

@@ -1,11 +1,11 @@
 //! The disk that is read: the fastest there is that has requests.
 //!
-//! A null_blk disk where there is one; else a loop device with direct I/O on a file in memory, whose requests go
-//! through a kernel thread each.
+//! What is given; else a null_blk disk where there is one, or a loop device with direct I/O on a file in memory, whose
+//! requests go through a kernel thread each.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Seek as _, SeekFrom, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -31,16 +31,18 @@ pub(super) struct Device {
 
 impl Device {
     /// Takes or makes it.
-    pub(super) fn make() -> Result<Self> {
+    pub(super) fn of(given: Option<&Path>) -> Result<Self> {
         let null = Path::new(NULL_BLK);
-        if null.exists() {
-            return Ok(Self {
-                path: null.to_path_buf(),
-                attached: None,
-                added: false,
-            });
+        let there = given.or_else(|| null.exists().then_some(null));
+        there.map_or_else(|| Self::in_memory(SIZE), |path| Ok(Self::at(path)))
+    }
+
+    fn at(path: &Path) -> Self {
+        Self {
+            path: path.to_path_buf(),
+            attached: None,
+            added: false,
         }
-        Self::in_memory(SIZE)
     }
 
     /// So many more, for a host with many.
@@ -70,15 +72,15 @@ impl Device {
         &self.path
     }
 
-    /// `loop3 (loop device on memory)`
+    /// `a file on vda, scheduler [mq-deadline] none`
     pub(super) fn describe(&self) -> String {
-        let name = self.path.file_name().unwrap_or_default().to_string_lossy();
+        let name = disk_of(&self.path).unwrap_or_default();
         let scheduler = fs::read_to_string(format!("/sys/block/{name}/queue/scheduler"));
         let scheduler = scheduler.unwrap_or_default();
-        let kind = if self.attached.is_some() {
-            "a loop device with direct I/O on a file in memory"
-        } else {
-            "null_blk"
+        let kind = match &self.attached {
+            Some(_) => "a loop device with direct I/O on a file in memory".to_owned(),
+            None if self.path.starts_with("/dev") => name,
+            None => format!("a file on {name}"),
         };
         format!("{kind}, scheduler {}", scheduler.trim())
     }
@@ -115,6 +117,19 @@ impl Drop for Device {
             }
         }
     }
+}
+
+/// The name of the disk that a path is, or is on.
+fn disk_of(path: &Path) -> Option<String> {
+    let found = fs::metadata(path).ok()?;
+    let number = if found.file_type().is_block_device() {
+        found.rdev()
+    } else {
+        found.dev()
+    };
+    let (major, minor) = (nix::sys::stat::major(number), nix::sys::stat::minor(number));
+    let link = fs::read_link(format!("/sys/dev/block/{major}:{minor}")).ok()?;
+    Some(link.file_name()?.to_string_lossy().into_owned())
 }
 
 /// Random reads of 4 KiB on one or several, joined by colons.

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::contender::Contender;
 use super::device::{Device, reads};
-use super::measure::{DEPTHS, programs_under};
+use super::measure::{DEPTH, programs_under};
 use super::options::Options;
 use super::programs::{self, Count};
 use super::running::Running;
@@ -50,8 +50,8 @@ pub(super) fn measure(
         .iter()
         .map(|disk| disk.path().display().to_string())
         .collect();
-    let one = device.load(DEPTHS[2], options.load);
-    let many_disks = reads(&paths.join(":"), DEPTHS[2], options.load);
+    let one = device.load(DEPTH, options.load);
+    let many_disks = reads(&paths.join(":"), DEPTH, options.load);
     let many_threads = device.load(2, options.load).jobs(THREADS);
     let loads = [&one, &many_disks, &many_threads, &one];
     let contenders = contenders.iter();

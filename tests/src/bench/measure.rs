@@ -19,8 +19,8 @@ use super::running::Running;
 use crate::clock::monotonic_ns;
 use crate::fio::Job;
 
-/// Requests at once.
-pub(super) const DEPTHS: [u32; 3] = [1, 8, 32];
+/// Requests at once while programs are timed.
+pub(super) const DEPTH: u32 = 32;
 
 /// What was measured, or why nothing was.
 pub(super) type Run = Result<Figures, String>;
@@ -69,7 +69,7 @@ fn measured(contender: &Contender, device: &Device, options: &Options) -> Result
     let mut probe = device.probe()?;
     let (running, attached) = Running::start(contender, &mut probe)?;
     figures.attach_ms = attached.as_secs_f64() * 1e3;
-    figures.programs = programs_under(&running, &device.load(DEPTHS[2], options.load))?;
+    figures.programs = programs_under(&running, &device.load(DEPTH, options.load))?;
     drop(timing);
     let before = running.process().and_then(Usage::of);
     figures.loads = loads(device, options)?;
@@ -93,7 +93,8 @@ pub(super) fn programs_under(running: &Running, job: &Job) -> Result<BTreeMap<St
 }
 
 fn loads(device: &Device, options: &Options) -> Result<Vec<Load>> {
-    DEPTHS
+    options
+        .depths
         .iter()
         .map(|depth| {
             let read = device.load(*depth, options.load).run()?.read;

@@ -29,7 +29,7 @@ pub use self::options::Options;
 
 /// Runs all rounds. Returns the tables; leaves everything as JSON where that is asked for.
 pub fn run(options: &Options) -> Result<String> {
-    let device = Device::make()?;
+    let device = Device::of(options.read.as_deref())?;
     let contenders = contender::all(options);
     let mut runs: Vec<Vec<Run>> = contenders.iter().map(|_| Vec::new()).collect();
     for round in 0..options.rounds {
@@ -50,7 +50,7 @@ pub fn run(options: &Options) -> Result<String> {
     Ok(format!(
         "{}\n{}{}",
         machine::line(&device),
-        summary::tables(&rows),
+        summary::tables(&rows, &options.depths),
         growth::table(&growth)
     ))
 }

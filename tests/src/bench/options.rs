@@ -1,4 +1,4 @@
-//! What was typed: `bench [--quick] [--json FILE] [--agent PATH] [--peers DIR] [--rounds N]`.
+//! What was typed: `bench [--quick] [--read PATH] [--depths N,N] [--json FILE] [--agent PATH] [--peers DIR] [--rounds N]`.
 //!
 //! Contract: pure; what is not understood is an error that names it.
 
@@ -9,10 +9,12 @@ use anyhow::{Context as _, Result, bail, ensure};
 
 /// What `--help` prints.
 pub const USAGE: &str = "\
-Measures what the agent costs beside its peers, on a disk in memory.
+Measures what the agent costs beside its peers, on a disk in memory or one that is given.
 
 bench [OPTIONS]
   --quick       two short rounds, to see that it works
+  --read PATH   reads this disk, or this file past the page cache, instead
+  --depths N,N  requests at once (default: 1,8,32)
   --json FILE   everything measured, as JSON
   --rounds N    so many rounds (default: 5)
   --agent PATH  the agent (default: stall-agent beside this program)
@@ -29,6 +31,10 @@ pub struct Options {
     pub load: Duration,
     pub agent: PathBuf,
     pub peers: Option<PathBuf>,
+    /// A disk or file that is there, to be read; else one is made.
+    pub read: Option<PathBuf>,
+    /// Requests at once while the disk's speed is measured.
+    pub depths: Vec<u32>,
     pub json: Option<PathBuf>,
 }
 
@@ -40,6 +46,8 @@ impl Options {
             load: Duration::from_secs(2),
             agent,
             peers: None,
+            read: None,
+            depths: vec![1, 8, 32],
             json: None,
         };
         let mut words = arguments.iter();
@@ -51,6 +59,8 @@ impl Options {
             };
             match word.as_str() {
                 "--quick" => options = options.quick(),
+                "--read" => options.read = Some(value()?.into()),
+                "--depths" => options.depths = depths(value()?)?,
                 "--json" => options.json = Some(value()?.into()),
                 "--rounds" => options.rounds = value()?.parse().context("--rounds is a number")?,
                 "--agent" => options.agent = value()?.into(),
@@ -72,6 +82,17 @@ impl Options {
     }
 }
 
+fn depths(list: &str) -> Result<Vec<u32>> {
+    let depths = list.split(',').map(str::parse);
+    let depths = depths.collect::<std::result::Result<Vec<u32>, _>>();
+    let depths = depths.context("--depths are numbers with commas between them")?;
+    ensure!(
+        depths.iter().all(|depth| *depth > 0),
+        "a depth is at least 1"
+    );
+    Ok(depths)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -85,6 +106,12 @@ mod tests {
     fn options_are_read() {
         let options = parse("--quick --json out.json").unwrap().unwrap();
         assert_eq!((options.rounds, options.json), (2, Some("out.json".into())));
+        assert_eq!(options.depths, [1, 8, 32]);
+        let options = parse("--read /dev/nvme0n1 --depths 32,128")
+            .unwrap()
+            .unwrap();
+        assert_eq!(options.read, Some("/dev/nvme0n1".into()));
+        assert_eq!(options.depths, [32, 128]);
         assert_eq!(parse("--help").unwrap(), None);
     }
 
@@ -92,6 +119,8 @@ mod tests {
     fn what_is_not_understood_is_named() {
         assert!(parse("--fast").unwrap_err().to_string().contains("--fast"));
         assert!(parse("--rounds 0").is_err());
+        assert!(parse("--depths 1,0").is_err());
+        assert!(parse("--depths deep").is_err());
         assert!(parse("--json").is_err());
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::contender::Contender;
-use super::measure::{DEPTHS, Figures, Run};
+use super::measure::{Figures, Run};
 use super::programs::{self, Count};
 
 type Row<'a> = (&'a Contender, Vec<Run>);
@@ -14,22 +14,22 @@ const NOTHING: usize = 0;
 const EMPTY: usize = 1;
 
 /// All tables.
-pub(super) fn tables(rows: &[Row<'_>]) -> String {
-    format!("{}\n{}\n{}", speed(rows), work(rows), events(rows))
+pub(super) fn tables(rows: &[Row<'_>], depths: &[u32]) -> String {
+    format!("{}\n{}\n{}", speed(rows, depths), work(rows), events(rows))
 }
 
 /// The disk's speed beside each, as a ratio within rounds to nothing attached.
-fn speed(rows: &[Row<'_>]) -> String {
+fn speed(rows: &[Row<'_>], depths: &[u32]) -> String {
     let mut table = "| 4 KiB random reads | ".to_owned();
-    for depth in DEPTHS {
+    for depth in depths {
         write!(table, "IOPS at {depth} | of nothing | p50 us | p99 us | ").unwrap_or_default();
     }
     table += "\n|---|";
-    table += &"---:|".repeat(4 * DEPTHS.len());
+    table += &"---:|".repeat(4 * depths.len());
     table += "\n";
     for (contender, runs) in rows {
         write!(table, "| {} | ", contender.name).unwrap_or_default();
-        for depth in 0..DEPTHS.len() {
+        for depth in 0..depths.len() {
             table += &speed_at(&rows[NOTHING].1, runs, depth);
         }
         table += "\n";
@@ -159,7 +159,7 @@ mod tests {
             run_ns: ns * 1000,
         };
         Ok(Figures {
-            loads: vec![load; DEPTHS.len()],
+            loads: vec![load],
             programs: programs
                 .iter()
                 .map(|(name, ns)| ((*name).to_owned(), counted(*ns)))
@@ -189,7 +189,7 @@ mod tests {
                 vec![run(99.0, &[(hook, 200)]), run(194.0, &[(hook, 220)])],
             ),
         ];
-        let tables = tables(&rows);
+        let tables = tables(&rows, &[1]);
         assert!(
             tables.contains("| stall-agent | 146 | 0.980 | 3.0 | 9.0 |"),
             "{tables}"
@@ -208,7 +208,7 @@ mod tests {
             (&contenders[1], vec![run(100.0, &[])]),
             (&contenders[2], vec![Err("refused".to_owned())]),
         ];
-        assert!(tables(&rows).contains("| peer | - | - | - | - |"));
+        assert!(tables(&rows, &[1]).contains("| peer | - | - | - | - |"));
         assert_eq!(median(vec![]), None);
     }
 }

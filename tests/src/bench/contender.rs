@@ -99,9 +99,9 @@ fn libbpf(peers: &Path, words: &[&str]) -> Kind {
     Kind::Peer(with_libraries(peers, &program).chain(arguments).collect())
 }
 
-/// It wants tracefs, which is mounted for it alone.
+/// It wants tracefs, which is mounted for it alone where it is not yet.
 fn bpftrace(peers: &Path) -> Kind {
-    let mounting = "mount -t tracefs tracefs /sys/kernel/tracing && exec \"$@\"";
+    let mounting = "mountpoint -q /sys/kernel/tracing || mount -t tracefs tracefs /sys/kernel/tracing && exec \"$@\"";
     let shell = ["unshare", "--mount", "sh", "-c", mounting, "sh"].map(str::to_owned);
     let program = with_libraries(peers, &peers.join("usr/bin/bpftrace"));
     let script = ["-e", SCRIPT].map(str::to_owned);

@@ -81,6 +81,9 @@ pub(super) fn measure(
 
 /// Of each step, the median, and beside it as a part of that of the first.
 pub(super) fn table(steps: &[Step]) -> String {
+    if steps.is_empty() {
+        return String::new();
+    }
     let mut table = "\n| with | program of | hook | ns per event, timing included | of the first |\n|---|---|---|---:|---:|\n".to_owned();
     for step in steps {
         let first = steps.iter().find(|first| first.contender == step.contender);

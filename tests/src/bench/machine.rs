@@ -8,26 +8,25 @@ use serde_json::{Value, json};
 
 use super::device::Device;
 
-pub(super) fn json(device: &Device) -> Value {
+pub(super) fn json(device: &Device, load: &str) -> Value {
     json!({
         "date": date(),
         "kernel": kernel(),
         "cpus": cpus(),
         "cpu": cpu_model(),
-        "load": load(),
+        "load": load,
         "disk": device.describe(),
     })
 }
 
 /// The same for people.
-pub(super) fn line(device: &Device) -> String {
+pub(super) fn line(device: &Device, load: &str) -> String {
     format!(
-        "Of {}, kernel {}, {} CPUs ({}), load {} at the end; {}.\n",
+        "Of {}, kernel {}, {} CPUs ({}), load {load} before it; {}.\n",
         date(),
         kernel(),
         cpus(),
         cpu_model(),
-        load(),
         device.describe()
     )
 }
@@ -65,7 +64,8 @@ fn cpu_model() -> String {
         .to_owned()
 }
 
-fn load() -> String {
+/// What the machine had to do in the last minute, before it is given more.
+pub(super) fn load() -> String {
     let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     text.split_whitespace().next().unwrap_or("?").to_owned()
 }

@@ -15,7 +15,7 @@ use super::contender::Contender;
 use super::device::Device;
 use super::options::Options;
 use super::programs::{self, Count};
-use super::running::Running;
+use super::running::{Lost, Running};
 use crate::clock::monotonic_ns;
 use crate::fio::Job;
 
@@ -35,7 +35,7 @@ pub(super) struct Figures {
     /// Of one CPU, while the disk's speed was measured.
     pub(super) cpu_percent: Option<f64>,
     pub(super) peak_mib: Option<f64>,
-    pub(super) lost: Option<u64>,
+    pub(super) lost: Option<Lost>,
     /// BPF programs of others on the machine, which was then not ours alone.
     pub(super) foreign: usize,
 }

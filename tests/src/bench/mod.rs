@@ -30,6 +30,7 @@ pub use self::options::Options;
 /// Runs all rounds. Returns the tables; leaves everything as JSON where that is asked for.
 pub fn run(options: &Options) -> Result<String> {
     let device = Device::of(options.read.as_deref())?;
+    let load = machine::load();
     let contenders = contender::all(options);
     let mut runs: Vec<Vec<Run>> = contenders.iter().map(|_| Vec::new()).collect();
     for round in 0..options.rounds {
@@ -45,11 +46,15 @@ pub fn run(options: &Options) -> Result<String> {
         }
     }
     let rows: Vec<_> = contenders.iter().zip(runs).collect();
-    let growth = growth::measure(&contenders, &device, options)?;
-    leave(options, &device, &rows, &growth)?;
+    // What is compared is made in memory, the first of it too.
+    let growth = match options.read {
+        None => growth::measure(&contenders, &device, options)?,
+        Some(_) => Vec::new(),
+    };
+    leave(options, &device, &load, &rows, &growth)?;
     Ok(format!(
         "{}\n{}{}",
-        machine::line(&device),
+        machine::line(&device, &load),
         summary::tables(&rows, &options.depths),
         growth::table(&growth)
     ))
@@ -68,6 +73,7 @@ fn order(round: usize, count: usize) -> Vec<usize> {
 fn leave(
     options: &Options,
     device: &Device,
+    load: &str,
     rows: &[(&Contender, Vec<Run>)],
     growth: &[growth::Step],
 ) -> Result<()> {
@@ -82,7 +88,7 @@ fn leave(
         })
     });
     let all = json!({
-        "machine": machine::json(device),
+        "machine": machine::json(device, load),
         "contenders": contenders.collect::<Value>(),
         "growth": growth.iter().map(growth::Step::json).collect::<Value>(),
     });

@@ -13,7 +13,8 @@ Measures what the agent costs beside its peers, on a disk in memory or one that 
 
 bench [OPTIONS]
   --quick       two short rounds, to see that it works
-  --read PATH   reads this disk, or this file past the page cache, instead
+  --read PATH   reads this disk, or this file past the page cache, instead; then
+                what grows with disks, threads and tasks is left out
   --depths N,N  requests at once (default: 1,8,32)
   --json FILE   everything measured, as JSON
   --rounds N    so many rounds (default: 5)

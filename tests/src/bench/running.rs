@@ -35,11 +35,14 @@ enum What {
     Process(Spawned),
 }
 
+/// Events that were not counted, by cause; those there were.
+pub(super) type Lost = BTreeMap<String, u64>;
+
 /// How it ended.
 pub(super) struct Ended {
     pub(super) took: Duration,
-    /// Events it says it did not count; only the agent says.
-    pub(super) lost: Option<u64>,
+    /// Events it says it did not count, by cause; only the agent says.
+    pub(super) lost: Option<Lost>,
 }
 
 impl Running {
@@ -148,11 +151,13 @@ impl Running {
         last.unwrap_or("it said nothing").to_owned()
     }
 
-    fn lost(&self) -> Option<u64> {
+    fn lost(&self) -> Option<Lost> {
         let text = fs::read_to_string(report(&self.folder)).ok()?;
         let report: Value = serde_json::from_str(&text).ok()?;
         let causes = report["losses"]["causes"].as_array()?.iter();
-        Some(causes.filter_map(|row| row["count"].as_u64()).sum())
+        let lost = causes
+            .filter_map(|row| Some((row["cause"].as_str()?.to_owned(), row["count"].as_u64()?)));
+        Some(lost.filter(|(_, count)| *count > 0).collect())
     }
 }
 

@@ -61,7 +61,6 @@ fn work(rows: &[Row<'_>]) -> String {
         "| | CPU % of one | peak MiB | attached after ms | ended after ms | lost |\n".to_owned();
     table += "|---|---:|---:|---:|---:|---:|\n";
     for (contender, runs) in rows.iter().skip(EMPTY) {
-        let lost = runs.iter().filter_map(|run| run.as_ref().ok()?.lost).max();
         writeln!(
             table,
             "| {} | {} | {} | {} | {} | {} |",
@@ -70,11 +69,34 @@ fn work(rows: &[Row<'_>]) -> String {
             text(middle(runs, |figures| figures.peak_mib), 1),
             text(middle(runs, |figures| Some(figures.attach_ms)), 0),
             text(middle(runs, |figures| Some(figures.detach_ms)), 0),
-            lost.map_or("not told".to_owned(), |lost| lost.to_string())
+            lost(runs)
         )
         .unwrap_or_default();
     }
     table
+}
+
+/// The most of any round, by cause.
+fn lost(runs: &[Run]) -> String {
+    let told = runs
+        .iter()
+        .filter_map(|run| run.as_ref().ok()?.lost.as_ref());
+    let told: Vec<_> = told.collect();
+    if told.is_empty() {
+        return "not told".to_owned();
+    }
+    let mut most = BTreeMap::<&str, u64>::new();
+    for (cause, count) in told.into_iter().flatten() {
+        let most = most.entry(cause).or_default();
+        *most = (*most).max(*count);
+    }
+    let each = most.iter().map(|(cause, count)| format!("{count} {cause}"));
+    let each: Vec<_> = each.collect();
+    if each.is_empty() {
+        "0".to_owned()
+    } else {
+        each.join(", ")
+    }
 }
 
 /// Time per event of each program, and less what an empty one takes on its hook.
@@ -164,7 +186,7 @@ mod tests {
                 .iter()
                 .map(|(name, ns)| ((*name).to_owned(), counted(*ns)))
                 .collect(),
-            lost: Some(0),
+            lost: Some([("missed_wakeups".to_owned(), iops as u64)].into()),
             ..Figures::default()
         })
     }
@@ -198,6 +220,18 @@ mod tests {
             tables.contains("| stall-agent | `block_rq_comple` | 210 | 165 |"),
             "{tables}"
         );
+    }
+
+    #[test]
+    fn what_was_lost_is_the_most_of_any_round_by_cause() {
+        let runs = [run(3.0, &[]), run(5.0, &[]), Err("refused".to_owned())];
+        assert_eq!(lost(&runs), "5 missed_wakeups");
+        assert_eq!(lost(&[Ok(Figures::default())]), "not told");
+        let nothing = Figures {
+            lost: Some(BTreeMap::new()),
+            ..Figures::default()
+        };
+        assert_eq!(lost(&[Ok(nothing)]), "0");
     }
 
     #[test]

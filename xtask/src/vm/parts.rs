@@ -110,9 +110,7 @@ impl Parts {
         kernels: &[Kernel],
         from: Downloads,
     ) -> Result<Self> {
-        for arch in architectures(kernels) {
-            build(workspace, arch)?;
-        }
+        build(workspace, &architectures(kernels))?;
         let mut boots = BTreeMap::new();
         for kernel in kernels {
             boots.insert(kernel.name, boot(workspace, &from, kernel)?);
@@ -126,16 +124,20 @@ impl Parts {
     }
 }
 
-/// Static programs for an architecture.
-pub(super) fn build(workspace: &Workspace, arch: Arch) -> Result<()> {
-    // Where rustup is there it knows whether it has it; elsewhere the build says what is missing.
-    let _no_rustup = process::read(Command::new("rustup").args(["target", "add", arch.target()]));
+/// Static programs for each architecture, all at once: the agent's own code is compiled in one piece, by one CPU.
+pub(super) fn build(workspace: &Workspace, architectures: &[Arch]) -> Result<()> {
     let mut command = workspace.cargo();
-    command.args(["build", "--release", "--locked", "--target", arch.target()]);
+    command.args(["build", "--release", "--locked"]);
     command.args(["--package", "stall-agent", "--bin", "stall-agent"]);
     command.args(["--package", "stall-tests", "--bin", "guest"]);
-    let target = arch.target().to_uppercase().replace('-', "_");
-    command.env(format!("CARGO_TARGET_{target}_LINKER"), "rust-lld");
+    for arch in architectures {
+        let target = arch.target();
+        // Where rustup is there it knows whether it has it; elsewhere the build says what is missing.
+        let _no_rustup = process::read(Command::new("rustup").args(["target", "add", target]));
+        let variable = target.to_uppercase().replace('-', "_");
+        command.args(["--target", target]);
+        command.env(format!("CARGO_TARGET_{variable}_LINKER"), "rust-lld");
+    }
     process::run(&mut command)
 }
 

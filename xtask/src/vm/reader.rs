@@ -29,7 +29,7 @@ pub(crate) fn describe(workspace: &Workspace) -> Result<String> {
     let command = emulators.command(kernel.arch);
     let unpacked = kernel.unpacked(&lab, &mut None)?;
     let image = kernel::image(&unpacked).context("the kernel's package has no image")?;
-    build(workspace, kernel.arch)?;
+    build(workspace, &[kernel.arch])?;
     let initramfs = lab.join("reader.cpio");
     fs::write(&initramfs, archive(workspace, kernel, &unpacked)?)
         .with_context(|| format!("writing {}", initramfs.display()))?;

@@ -1,5 +1,6 @@
 //! The static binaries: built, checked, and parted from their debug information.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -22,12 +23,12 @@ pub(super) struct Binary {
 const MOST_BYTES: u64 = 8_000_000;
 
 pub(super) fn build_all(workspace: &Workspace, origin: &Origin, to: &Path) -> Result<Vec<Binary>> {
-    let objcopy = objcopy()?;
+    let objcopy = Objcopy::find()?;
     let mut binaries = Vec::new();
     for architecture in &ALL {
         let built = build(workspace, origin, architecture)?;
         let path = to.join(format!("stall-agent-{}", architecture.name));
-        part(&objcopy, &built, &path)?;
+        objcopy.part(&built, &path)?;
         check(architecture, &path)?;
         binaries.push(Binary { architecture, path });
     }
@@ -38,12 +39,12 @@ pub(super) fn build_all(workspace: &Workspace, origin: &Origin, to: &Path) -> Re
 /// Fails unless what was built for emulated machines is fit to be handed out, too: static, and small enough without its
 /// debug information.
 pub(super) fn check_built(workspace: &Workspace) -> Result<()> {
-    let objcopy = objcopy()?;
+    let objcopy = Objcopy::find()?;
     let folder = tempfile::tempdir().context("no folder for what is stripped")?;
     for architecture in &ALL {
         let built = workspace.built_for(architecture.triple).join("stall-agent");
         let path = folder.path().join(architecture.name);
-        part(&objcopy, &built, &path)?;
+        objcopy.part(&built, &path)?;
         check(architecture, &path)?;
     }
     Ok(())
@@ -82,28 +83,52 @@ fn flags(workspace: &Workspace, target: &Path) -> String {
     [remap.as_slice(), &fixed].concat().join("\x1f")
 }
 
-/// Of the compiler itself: unlike the host's, it knows every architecture.
-fn objcopy() -> Result<PathBuf> {
-    let mut command = Command::new("rustc");
-    let libdir = process::read(command.args(["--print", "target-libdir"]));
-    let libdir = PathBuf::from(libdir.context("rustc does not say where its libraries are")?);
-    let own = libdir.with_file_name("bin").join("rust-objcopy");
-    if own.exists() {
-        return Ok(own);
-    }
-    process::find("llvm-objcopy").context("neither rust-objcopy nor llvm-objcopy is there")
+/// What takes a binary apart. The compiler's own, unlike the host's, knows every architecture; it finds its library by
+/// itself only where the toolchain was built, so it is told.
+struct Objcopy {
+    program: PathBuf,
+    libraries: Option<PathBuf>,
 }
 
-/// The binary without symbols to `to`, what is taken out to `to.debug`, with a link from one to the other.
-fn part(objcopy: &Path, built: &Path, to: &Path) -> Result<()> {
-    let debug = to.with_extension("debug");
-    let keep = |option: &str, to: &Path| {
-        process::run(Command::new(objcopy).arg(option).arg(built).arg(to))
-    };
-    keep("--only-keep-debug", &debug)?;
-    keep("--strip-all", to)?;
-    let link = format!("--add-gnu-debuglink={}", debug.display());
-    process::run(Command::new(objcopy).arg(link).arg(to))
+impl Objcopy {
+    fn find() -> Result<Self> {
+        let mut command = Command::new("rustc");
+        let libdir = process::read(command.args(["--print", "target-libdir"]));
+        let libdir = PathBuf::from(libdir.context("rustc does not say where its libraries are")?);
+        let own = libdir.with_file_name("bin").join("rust-objcopy");
+        if own.exists() {
+            let sysroot = process::read(Command::new("rustc").args(["--print", "sysroot"]));
+            return Ok(Self {
+                program: own,
+                libraries: sysroot.map(|sysroot| Path::new(&sysroot).join("lib")),
+            });
+        }
+        let other = process::find("llvm-objcopy");
+        Ok(Self {
+            program: other.context("neither rust-objcopy nor llvm-objcopy is there")?,
+            libraries: None,
+        })
+    }
+
+    fn run(&self, arguments: &[&OsStr]) -> Result<()> {
+        let mut command = Command::new(&self.program);
+        if let Some(libraries) = &self.libraries {
+            command.env("LD_LIBRARY_PATH", libraries);
+        }
+        process::run(command.args(arguments))
+    }
+
+    /// The binary without symbols to `to`, what is taken out to `to.debug`, with a link from one to the other.
+    fn part(&self, built: &Path, to: &Path) -> Result<()> {
+        let debug = to.with_extension("debug");
+        let keep = |option: &str, to: &Path| {
+            self.run(&[option.as_ref(), built.as_os_str(), to.as_os_str()])
+        };
+        keep("--only-keep-debug", &debug)?;
+        keep("--strip-all", to)?;
+        let link = format!("--add-gnu-debuglink={}", debug.display());
+        self.run(&[link.as_ref(), to.as_os_str()])
+    }
 }
 
 fn check(architecture: &Architecture, path: &Path) -> Result<()> {

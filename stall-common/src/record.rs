@@ -171,6 +171,8 @@ pub struct Exit {
     pub actor: u32,
     /// Process.
     pub tgid: u32,
+    /// Its name in the end: it may have become another program after its first request.
+    pub comm: [u8; COMM_LEN],
 }
 
 crate::abi!(
@@ -180,5 +182,5 @@ crate::abi!(
     Task: 40 + COMM_LEN,
     EndedRequest: 16 + 72 + 16,
     EndedSleep: 72 + COMM_LEN,
-    Exit: 24,
+    Exit: 24 + COMM_LEN,
 );

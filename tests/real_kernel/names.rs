@@ -1,5 +1,6 @@
 //! Who is who, also of what ended long before the trace did, and what discards were for.
 
+use std::fs;
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
@@ -8,7 +9,8 @@ use anyhow::{Context as _, Result, bail, ensure};
 use nix::unistd::Pid;
 use stall_agent::capture::{Op as Seen, Process};
 use stall_agent::report::model::{DiscardGroup, Origin};
-use stall_tests::spawned::Spawned;
+use stall_tests::slow_disk::{Delay, Op};
+use stall_tests::spawned::{Spawned, find_program, wait_until};
 use stall_tests::staged::trim::Trim;
 use stall_tests::staged::{FileSystem, StagedDisk};
 
@@ -24,6 +26,10 @@ pub(crate) const TESTS: &[Test] = &[
     Test::new(
         "a_process_that_ends_at_once_has_its_command_line",
         short_lived,
+    ),
+    Test::new(
+        "a_process_that_became_another_program_has_its_name",
+        becoming,
     ),
     Test::new("a_renamed_fstrim_is_still_a_trim", renamed),
     Test::new("who_is_called_fstrim_is_not_therefore_one", liar),
@@ -94,6 +100,69 @@ fn short_lived() -> Result<()> {
         );
         ensure!(!process.args_truncated, "nothing was cut");
     }
+    Ok(())
+}
+
+/// A shell that becomes a program whose file is on the disk and not in memory.
+fn becomes(disk: &StagedDisk, program: &str, arguments: &[&str]) -> Result<Spawned> {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", r#"exec "$0" "$@""#]);
+    shell.arg(disk.mount().join(program)).args(arguments);
+    Spawned::start(shell.stdin(Stdio::null()).stderr(Stdio::null()))
+}
+
+/// Check that a process whose first requests were for the file of its next program is told by that program's name, whether
+/// it has ended or lives on.
+fn becoming() -> Result<()> {
+    let disk = StagedDisk::builder()
+        .file_system(FileSystem::Ext4)
+        .size(1 << 30)
+        .delay(Op::Read, Delay::constant(60_000))
+        .start()?;
+    for name in ["dd", "sleep"] {
+        fs::copy(find_program(name)?, disk.mount().join(name))?;
+    }
+    disk.remount()?;
+    let file = format!("if={}", disk.mount().join("dd").display());
+    let direct = ["of=/dev/null", "bs=4096", "count=2", "iflag=direct"];
+    let act = || {
+        let mut ended = becomes(&disk, "dd", &[&[file.as_str()], &direct[..]].concat())?;
+        let lives = becomes(&disk, "sleep", &["600"])?;
+        let status = ended.wait_within(Duration::from_secs(20))?;
+        ensure!(status.success(), "dd: {status}");
+        let comm = format!("/proc/{}/comm", lives.pid());
+        let became = || fs::read_to_string(&comm).is_ok_and(|name| name.trim() == "sleep");
+        ensure!(
+            wait_until(Duration::from_secs(20), became),
+            "sh did not become sleep"
+        );
+        Ok((ended.pid(), lives))
+    };
+    let (trace, _, (ended, lives)) = traced(&disk, &Agent::on(&disk), act)?;
+    is_called(&trace, ended, "dd")?;
+    is_called(&trace, lives.pid(), "sleep")?;
+    let args = &process_of(&trace, lives.pid())?.args;
+    let last = args.last().map(String::as_str);
+    ensure!(
+        args.len() == 2 && last == Some("600"),
+        "sleep is called with {args:?}"
+    );
+    Ok(())
+}
+
+/// As a process, as a thread in D, and as what that is a thread of; by no other program's file.
+fn is_called(trace: &Trace, pid: Pid, program: &str) -> Result<()> {
+    let process = process_of(trace, pid)?;
+    let task = trace.task(pid).context("it was never in D")?;
+    note!("{} {:?} {:?}", process.comm, process.exe, process.args);
+    for comm in [&process.comm, &task.comm, &task.process.comm] {
+        ensure!(comm == program, "{program} is called {comm}");
+    }
+    let exe = process.exe.as_deref();
+    ensure!(
+        exe.is_none_or(|exe| exe.ends_with(program)),
+        "{program} is said to be {exe:?}"
+    );
     Ok(())
 }
 
@@ -187,11 +256,11 @@ fn online(file_system: FileSystem) -> Result<()> {
         .mount_options("discard")
         .start()?;
     let file = disk.mount().join("gone");
-    std::fs::write(&file, vec![7; 32 << 20])?;
+    fs::write(&file, vec![7; 32 << 20])?;
     nix::unistd::sync();
     let before = disk.counters()?.discards.ios;
     let act = || {
-        std::fs::remove_file(&file)?;
+        fs::remove_file(&file)?;
         wait_for_discards(&disk, before)?;
         rest(&disk)
     };

@@ -58,6 +58,7 @@ pub(super) fn exited(task: Task) {
             unsafe {
                 (*to).actor = actor;
                 (*to).tgid = tid;
+                task.copy_comm(&raw mut (*to).comm);
             }
         });
     }

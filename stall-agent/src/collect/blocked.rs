@@ -88,12 +88,13 @@ impl Tasks {
         let short = short_sleeps(maps)?;
         let rows = self.known.values().map(|task| {
             let (short_sleeps, short_ns) = short.get(&task.task).copied().unwrap_or((0, 0));
+            let process = process(task);
             capture::Task {
                 id: task.task,
                 tid: task.tid,
-                comm: task.comm.clone(),
+                comm: name(task, &process).to_owned(),
                 start_boottime_ns: task.start_boottime_ns,
-                process: process(task),
+                process,
                 short_sleeps,
                 short_ns,
             }
@@ -179,5 +180,13 @@ fn task_of(found: &Found, task: u32) -> records::Task {
         // What /proc says of it decides; this is for when it has ended before.
         kernel_thread: false,
         comm: found.comm.clone(),
+    }
+}
+/// The first thread of a process is called what the process is, by the newer of the two names.
+fn name<'a>(task: &'a records::Task, process: &'a Process) -> &'a str {
+    if task.tid == process.pid && !process.kernel_thread {
+        &process.comm
+    } else {
+        &task.comm
     }
 }

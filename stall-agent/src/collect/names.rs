@@ -15,10 +15,22 @@ use crate::host::{HostRoot, Reader, reader::Answer};
 const PATIENCE: Duration = Duration::from_millis(300);
 /// Asked for on behalf of a task; actors' ids stay below.
 const TASK: u32 = 1 << 31;
+/// An actor that is asked for a second time.
+const AGAIN: u32 = 1 << 30;
+/// Those asked for again, the newest first.
+const MOST_AGAIN: usize = 1024;
+/// `/proc` tells starts in ticks of 10 ms.
+const SAME_START_NS: u64 = 20_000_000;
 
 /// Names as they come in.
 pub struct Names {
     reader: Reader,
+    found: Found,
+}
+
+/// What is known so far.
+#[derive(Default)]
+struct Found {
     actors: BTreeMap<u32, Process>,
     tasks: Tasks,
     gaps: BTreeMap<Missing, u64>,
@@ -36,7 +48,9 @@ struct Tasks {
 /// All names, and how many could not be had.
 #[derive(Default)]
 pub struct Known {
-    actors: BTreeMap<u32, Process>,
+    actors: BTreeMap<u32, Arc<Process>>,
+    /// The newest by pid.
+    actors_by_pid: BTreeMap<u32, Arc<Process>>,
     tasks: Tasks,
     /// Look-ups given up or refused.
     pub lost: u64,
@@ -53,9 +67,7 @@ impl Names {
     pub fn start(root: HostRoot) -> std::io::Result<Self> {
         Ok(Self {
             reader: Reader::start(root)?,
-            actors: BTreeMap::new(),
-            tasks: Tasks::default(),
-            gaps: BTreeMap::new(),
+            found: Found::default(),
         })
     }
 
@@ -80,7 +92,7 @@ impl Names {
             args_truncated,
             ..Process::default()
         };
-        self.actors.insert(actor, process);
+        self.found.actors.insert(actor, process);
     }
 
     /// A task in D that is new.
@@ -95,83 +107,146 @@ impl Names {
             start_boottime_ns: start.unwrap_or(0),
             ..Process::default()
         };
-        self.tasks.keep(task.task, process);
+        self.found.tasks.keep(task.task, process);
     }
 
-    /// An actor's group leader exited.
-    pub fn exit(&mut self, actor: u32, time_ns: u64) {
-        if let Some(process) = self.actors.get_mut(&actor) {
-            process.exited_ns = Some(time_ns);
+    /// An actor's group leader exited. Its name then is its last: the first may be of the shell that read it from the
+    /// disk.
+    pub fn exit(&mut self, exit: &records::Exit) {
+        if let Some(process) = self.found.actors.get_mut(&exit.actor) {
+            process.exited_ns = Some(exit.time_ns);
+            if !process.kernel_thread && process.comm != exit.comm {
+                process.comm.clone_from(&exit.comm);
+                process.exe = None;
+            }
         }
     }
 
     /// Takes in what `/proc` has said so far.
     pub fn poll(&mut self) {
         for answer in self.reader.answers() {
-            if let Err(missing) = take_in(&mut self.actors, &mut self.tasks, answer) {
-                *self.gaps.entry(missing).or_default() += 1;
-            }
+            self.found.take_in(answer);
         }
     }
 
     /// What is known by now; what has been asked for is still awaited.
     #[must_use]
     pub fn so_far(&self) -> Known {
-        Known {
-            actors: self.actors.clone(),
-            tasks: self.tasks.clone(),
-            lost: 0,
-            gaps: rows(&self.gaps, 0, 0),
+        Known::of(
+            self.found.actors.clone(),
+            self.found.tasks.clone(),
+            0,
+            rows(&self.found.gaps, 0, 0),
+        )
+    }
+
+    /// Waits a little for what has been asked. Actors that live on are asked for again: they may have become another
+    /// program since.
+    #[must_use]
+    pub fn finish(mut self) -> Known {
+        self.poll();
+        let Self { reader, mut found } = self;
+        let again = found.living();
+        let asked = again.map(|(id, pid, start)| reader.request(AGAIN | id, pid, Some(start)));
+        let (asked, refused): (Vec<_>, Vec<_>) = asked.partition(|taken| *taken);
+        let finished = reader.finish(Instant::now() + PATIENCE);
+        let mut answered = 0;
+        for answer in finished.answers {
+            answered += usize::from(is_again(&answer));
+            found.take_in(answer);
+        }
+        // What was asked a second time and is not answered leaves the first answer.
+        let given_up = finished.given_up - (asked.len() - answered) as u64;
+        let refused = finished.refused - refused.len() as u64;
+        let gaps = rows(&found.gaps, given_up, refused);
+        Known::of(found.actors, found.tasks, given_up + refused, gaps)
+    }
+}
+
+impl Found {
+    /// Actors that are programs and have not ended, as far as is known: id, pid and start.
+    fn living(&self) -> impl Iterator<Item = (u32, u32, u64)> + use<> {
+        let living = self.actors.iter();
+        let living =
+            living.filter(|(_, process)| process.exited_ns.is_none() && !process.kernel_thread);
+        let newest = living.rev().take(MOST_AGAIN);
+        let asked: Vec<_> = newest
+            .map(|(id, process)| (*id, process.pid, process.start_boottime_ns))
+            .collect();
+        asked.into_iter()
+    }
+
+    fn take_in(&mut self, answer: Answer) {
+        let again = is_again(&answer);
+        let Answer { query, process } = answer;
+        match process {
+            Ok(found) if query.id & TASK == 0 => self.actor_is(query.id & !AGAIN, found),
+            Ok(found) => self.task_is(query.id & !TASK, found),
+            // Ended or out of reach: what the programs said of it stays, or the first answer.
+            Err(missing) if !again => *self.gaps.entry(missing).or_default() += 1,
+            Err(_) => {}
         }
     }
 
-    /// Waits a little for what has been asked.
-    #[must_use]
-    pub fn finish(self) -> Known {
-        let Self {
-            reader,
-            mut actors,
-            mut tasks,
-            mut gaps,
-        } = self;
-        let finished = reader.finish(Instant::now() + PATIENCE);
-        for answer in finished.answers {
-            if let Err(missing) = take_in(&mut actors, &mut tasks, answer) {
-                *gaps.entry(missing).or_default() += 1;
-            }
+    fn actor_is(&mut self, id: u32, found: Process) {
+        debug_assert!(id >= FIRST);
+        if let Some(known) = self.actors.get_mut(&id) {
+            *known = merge(known, found);
         }
-        Known {
-            actors,
-            tasks,
-            lost: finished.given_up + finished.refused,
-            gaps: rows(&gaps, finished.given_up, finished.refused),
+    }
+
+    fn task_is(&mut self, task: u32, found: Process) {
+        if let Some(known) = self.tasks.of.get(&task).cloned() {
+            self.tasks.keep(task, merge(&known, found));
         }
     }
 }
 
 impl Known {
+    fn of(actors: BTreeMap<u32, Process>, tasks: Tasks, lost: u64, gaps: Vec<NameGap>) -> Self {
+        let actors = actors
+            .into_iter()
+            .map(|(id, process)| (id, Arc::new(process)));
+        let actors: BTreeMap<_, _> = actors.collect();
+        let by_pid = actors
+            .values()
+            .map(|process| (process.pid, Arc::clone(process)));
+        Self {
+            actors_by_pid: by_pid.collect(),
+            actors,
+            tasks,
+            lost,
+            gaps,
+        }
+    }
+
     /// The rows of the capture; the two that are no process first.
     #[must_use]
     pub fn actor_rows(&self) -> Vec<Actor> {
         let nobody = [UNKNOWN, FLUSH_MACHINERY].map(|id| Actor { id, process: None });
         let rows = self.actors.iter().map(|(id, process)| Actor {
             id: *id,
-            process: Some(process.clone()),
+            process: Some(Process::clone(process)),
         });
         nobody.into_iter().chain(rows).collect()
     }
 
-    /// The process of a task: what was asked for it, or an actor that is the same process.
+    /// The process of a task: what was asked for it, or an actor that is the same process and of which more is known, or
+    /// something newer.
     #[must_use]
     pub fn of_task(&self, task: &records::Task) -> Arc<Process> {
         let own = self.tasks.of.get(&task.task);
-        if let Some(described) = own.filter(|own| !own.cgroup.is_empty()) {
-            return Arc::clone(described);
-        }
-        let actor = self.actors.values().find(|one| one.pid == task.tgid);
-        let actor = actor.cloned().map(Arc::new);
-        actor.or_else(|| own.cloned()).unwrap_or_default()
+        let described = own.filter(|own| !own.cgroup.is_empty());
+        let actor = self.actors_by_pid.get(&task.tgid);
+        let better = actor.filter(|actor| described.is_none_or(|own| is_newer(actor, own)));
+        better.or(own).cloned().unwrap_or_default()
     }
+}
+
+/// The same process, by another name.
+fn is_newer(actor: &Process, own: &Process) -> bool {
+    let apart = actor.start_boottime_ns.abs_diff(own.start_boottime_ns);
+    apart <= SAME_START_NS && actor.comm != own.comm
 }
 
 impl Tasks {
@@ -185,26 +260,8 @@ impl Tasks {
     }
 }
 
-fn take_in(
-    actors: &mut BTreeMap<u32, Process>,
-    tasks: &mut Tasks,
-    answer: Answer,
-) -> Result<(), Missing> {
-    let Answer { query, process } = answer;
-    // Ended or out of reach: what the programs said of it stays.
-    let found = process?;
-    if query.id & TASK == 0 {
-        debug_assert!(query.id >= FIRST);
-        if let Some(known) = actors.get_mut(&query.id) {
-            *known = merge(known, found);
-        }
-    } else {
-        let task = query.id & !TASK;
-        if let Some(known) = tasks.of.get(&task).cloned() {
-            tasks.keep(task, merge(&known, found));
-        }
-    }
-    Ok(())
+fn is_again(answer: &Answer) -> bool {
+    answer.query.id & (TASK | AGAIN) == AGAIN
 }
 
 fn rows(gaps: &BTreeMap<Missing, u64>, given_up: u64, refused: u64) -> Vec<NameGap> {
@@ -222,11 +279,18 @@ fn rows(gaps: &BTreeMap<Missing, u64>, given_up: u64, refused: u64) -> Vec<NameG
     .collect()
 }
 
-/// `/proc` knows more; but an exiting process has no command line any more, and its end is ours
+/// `/proc` knows more; but an exiting process has no command line any more, and its end and its name then are ours
 /// to know.
 fn merge(known: &Process, found: Process) -> Process {
     let keep_args = found.args.is_empty();
+    let keep_comm = known.exited_ns.is_some() && !known.kernel_thread;
+    let is_before = keep_comm && known.comm != found.comm;
     Process {
+        comm: if keep_comm {
+            known.comm.clone()
+        } else {
+            found.comm
+        },
         args: if keep_args {
             known.args.clone()
         } else {
@@ -237,6 +301,7 @@ fn merge(known: &Process, found: Process) -> Process {
         } else {
             found.args_truncated
         },
+        exe: found.exe.filter(|_| !is_before),
         exited_ns: known.exited_ns,
         ..found
     }
@@ -263,5 +328,53 @@ mod tests {
         assert!(Arc::ptr_eq(&tasks.of[&1], &tasks.of[&2]));
         assert_eq!(tasks.of[&3].comm, "other");
         assert_eq!(tasks.of[&1].comm, "qemu");
+    }
+
+    fn known(actor: Process, own: Process) -> Known {
+        let mut tasks = Tasks::default();
+        tasks.keep(1, own);
+        Known::of(BTreeMap::from([(FIRST, actor)]), tasks, 0, Vec::new())
+    }
+
+    fn task() -> records::Task {
+        records::Task {
+            task: 1,
+            tid: 7,
+            tgid: 7,
+            start_boottime_ns: 5,
+            kernel_thread: false,
+            comm: "sh".to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_task_has_the_newer_name_of_its_process_and_never_that_of_another() {
+        let own = || Process {
+            cgroup: vec!["0::/".to_owned()],
+            ..process(7, "sh")
+        };
+        let name = |known: &Known| known.of_task(&task()).comm.clone();
+        assert_eq!(name(&known(process(7, "dd"), own())), "dd");
+        assert_eq!(name(&known(process(8, "dd"), own())), "sh");
+        let later = Process {
+            start_boottime_ns: 1 << 40,
+            ..process(7, "dd")
+        };
+        assert_eq!(name(&known(later, own())), "sh");
+    }
+
+    #[test]
+    fn the_last_name_of_what_has_ended_stays() {
+        let ended = Process {
+            exited_ns: Some(9),
+            ..process(7, "dd")
+        };
+        let before = Process {
+            exe: Some("/bin/dash".to_owned()),
+            ..process(7, "sh")
+        };
+        let merged = merge(&ended, before);
+        assert_eq!((merged.comm.as_str(), merged.exe), ("dd", None));
+        assert_eq!(merge(&process(7, "sh"), process(7, "dd")).comm, "dd");
     }
 }

@@ -17,7 +17,7 @@ pub enum Record {
     SlowRequest(EndedRequest),
     Discard(EndedRequest),
     LongSleep(EndedSleep),
-    Exit { actor: u32, time_ns: u64 },
+    Exit(Exit),
 }
 
 /// `stall_common::record::Process`
@@ -30,6 +30,14 @@ pub struct Process {
     pub comm: String,
     pub args: Vec<String>,
     pub args_truncated: bool,
+}
+
+/// `stall_common::record::Exit`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exit {
+    pub actor: u32,
+    pub time_ns: u64,
+    pub comm: String,
 }
 
 /// `stall_common::record::Task`
@@ -81,10 +89,17 @@ pub fn decode(mut bytes: &[u8]) -> Option<Record> {
         Kind::SlowRequest => Record::SlowRequest(ended_request(bytes, time_ns)?),
         Kind::Discard => Record::Discard(ended_request(bytes, time_ns)?),
         Kind::LongSleep => Record::LongSleep(ended_sleep(bytes, time_ns)?),
-        Kind::Exit => Record::Exit {
-            actor: bytes.try_get_u32_ne().ok()?,
-            time_ns,
-        },
+        Kind::Exit => Record::Exit(exit(bytes, time_ns)?),
+    })
+}
+
+fn exit(bytes: &mut &[u8], time_ns: u64) -> Option<Exit> {
+    let actor = bytes.try_get_u32_ne().ok()?;
+    let _tgid = bytes.try_get_u32_ne().ok()?;
+    Some(Exit {
+        actor,
+        time_ns,
+        comm: text(bytes, COMM_LEN)?,
     })
 }
 
@@ -239,15 +254,18 @@ mod tests {
 
     #[test]
     fn every_cut_of_a_record_is_none() {
-        let whole = bytes_of(Kind::Exit, &[1, 0, 0, 0]);
+        let mut body = [[1, 0, 0, 0], [7, 0, 0, 0]].concat();
+        body.extend(*b"dd\0\0\0\0\0\0\0\0\0\0\0\0\0\0");
+        let whole = bytes_of(Kind::Exit, &body);
         for len in 0..whole.len() {
             assert_eq!(decode(&whole[..len]), None);
         }
-        let exit = Record::Exit {
+        let exit = Exit {
             actor: 1,
             time_ns: 77,
+            comm: "dd".to_owned(),
         };
-        assert_eq!(decode(&whole), Some(exit));
+        assert_eq!(decode(&whole), Some(Record::Exit(exit)));
     }
 
     #[test]

@@ -208,7 +208,7 @@ impl Session {
                 let row = blocked::long(sleep, &mut self.stacks);
                 self.long_sleeps.add(row);
             }
-            Record::Exit { actor, time_ns } => self.names.exit(actor, time_ns),
+            Record::Exit(exit) => self.names.exit(&exit),
         }
     }
 

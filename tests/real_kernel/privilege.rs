@@ -54,7 +54,12 @@ fn gives_up() -> Result<()> {
     let all = threads(tracing.pid());
     ensure!(!all.is_empty(), "it has no threads");
     for thread in all {
-        let status = Status::of(thread)?;
+        let status = Status::of(thread);
+        // One that reads from the host ends when it has: it may have since they were listed. The first does not.
+        if status.is_err() && thread != tracing.pid() {
+            continue;
+        }
+        let status = status?;
         let name = status.word("Name")?;
         for set in ["CapEff", "CapPrm"] {
             ensure!(

@@ -36,3 +36,22 @@ pub(crate) fn release(workspace: &Workspace, packages: &[&str]) -> Result<()> {
     command.args(packages.iter().flat_map(|package| ["--package", package]));
     process::run(&mut command)
 }
+
+/// The variable by which cargo is told the linker of a target.
+pub(crate) fn linker_variable(target: &str) -> String {
+    let target = target.to_uppercase().replace('-', "_");
+    format!("CARGO_TARGET_{target}_LINKER")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_targets_linker_is_told_as_cargo_asks_for_it() {
+        assert_eq!(
+            linker_variable("aarch64-unknown-linux-musl"),
+            "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_LINKER"
+        );
+    }
+}

@@ -55,10 +55,4 @@ impl Architecture {
         command.args(["--print", "target-libdir", "--target", self.triple]);
         process::read(&mut command).is_some_and(|dir| std::path::Path::new(&dir).is_dir())
     }
-
-    /// The variable by which cargo is told its linker.
-    pub(super) fn linker_variable(&self) -> String {
-        let triple = self.triple.to_uppercase().replace('-', "_");
-        format!("CARGO_TARGET_{triple}_LINKER")
-    }
 }

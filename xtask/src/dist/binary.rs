@@ -10,6 +10,7 @@ use anyhow::{Context as _, Result, ensure};
 use super::architecture::{ALL, Architecture};
 use super::elf;
 use super::sources::Origin;
+use crate::build::linker_variable;
 use crate::process;
 use crate::workspace::{self, Workspace};
 
@@ -62,7 +63,7 @@ fn build(workspace: &Workspace, origin: &Origin, architecture: &Architecture) ->
         .args(["build", "--release", "--locked", "--package", "stall-agent"])
         .args(["--target", architecture.triple, "--target-dir"])
         .arg(&target)
-        .env(architecture.linker_variable(), "rust-lld")
+        .env(linker_variable(architecture.triple), "rust-lld")
         .env("CARGO_ENCODED_RUSTFLAGS", flags(workspace, &target))
         .env("STALL_AGENT_COMMIT", &origin.commit)
         .env("SOURCE_DATE_EPOCH", origin.epoch.to_string());

@@ -11,6 +11,7 @@ use anyhow::{Context as _, Result};
 
 use super::disks::Images;
 use super::emulators::Emulators;
+use crate::build::linker_variable;
 use crate::lab::cpio::Archive;
 use crate::lab::kernel::{self, Arch, Kernel};
 use crate::lab::userland::Userland;
@@ -134,9 +135,8 @@ pub(super) fn build(workspace: &Workspace, architectures: &[Arch]) -> Result<()>
         let target = arch.target();
         // Where rustup is there it knows whether it has it; elsewhere the build says what is missing.
         let _no_rustup = process::read(Command::new("rustup").args(["target", "add", target]));
-        let variable = target.to_uppercase().replace('-', "_");
         command.args(["--target", target]);
-        command.env(format!("CARGO_TARGET_{variable}_LINKER"), "rust-lld");
+        command.env(linker_variable(target), "rust-lld");
     }
     process::run(&mut command)
 }

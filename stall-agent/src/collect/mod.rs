@@ -4,6 +4,7 @@ pub mod blocked;
 pub mod clock;
 pub mod d_state;
 pub mod in_flight;
+pub mod intervals;
 pub mod loss;
 pub mod maps;
 pub mod names;

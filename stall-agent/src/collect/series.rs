@@ -76,15 +76,8 @@ impl Series {
     /// A quantile of the totals between the last two looks; `None` when there were none.
     #[must_use]
     pub fn recent_quantile_ns(&self, quantile: f64) -> Option<u64> {
-        let count: u64 = self.recent.iter().map(|count| u64::from(*count)).sum();
-        // The rank of a quantile is at least the first.
-        let rank = ((count as f64 * quantile).ceil() as u64).max(1);
-        let mut seen = 0;
-        let bucket = self.recent.iter().position(|count| {
-            seen += u64::from(*count);
-            seen >= rank
-        })?;
-        Some(middle(bucket))
+        let counts = self.recent.iter().copied().enumerate();
+        bucket_of_quantile(counts, quantile).map(middle)
     }
 
     /// The totals between the last two looks by wide bucket, the empty ones left out.
@@ -96,7 +89,9 @@ impl Series {
             *sum = sum.saturating_add(*count);
         }
         let counts = (0u8..).zip(counts);
-        counts.filter(|(_, count)| *count > 0).collect()
+        let mut filled: Vec<_> = counts.filter(|(_, count)| *count > 0).collect();
+        filled.shrink_to_fit();
+        filled
     }
 
     fn advance(&mut self, now: &[[u32; BUCKETS]; LATENCIES]) {
@@ -143,6 +138,23 @@ impl Sums {
             slowest_ns: self.slowest_ns,
         }
     }
+}
+
+/// The bucket that holds a quantile of what is counted, in the order of the buckets; `None` when nothing is.
+#[must_use]
+pub fn bucket_of_quantile<B>(
+    counts: impl Iterator<Item = (B, u32)> + Clone,
+    quantile: f64,
+) -> Option<B> {
+    let count: u64 = counts.clone().map(|(_, count)| u64::from(count)).sum();
+    // The rank of a quantile is at least the first.
+    let rank = ((count as f64 * quantile).ceil() as u64).max(1);
+    let mut seen = 0;
+    let mut reached = counts.skip_while(|(_, count)| {
+        seen += u64::from(*count);
+        seen < rank
+    });
+    reached.next().map(|(bucket, _)| bucket)
 }
 
 #[cfg(test)]

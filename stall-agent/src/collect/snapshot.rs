@@ -8,6 +8,7 @@ use stall_common::disk::{DiskState, Latency};
 use stall_common::exposure::{EXPOSED, Sides, UNEXPOSED, finer};
 use stall_common::uses::{Use as Sums, UseKey};
 
+use super::intervals::Intervals;
 use super::maps::Maps;
 use super::series::Series;
 use super::uses;
@@ -24,7 +25,7 @@ pub struct Snapshots {
     /// The discard clock of each disk at the last look. It begins at 0 with the window.
     clocks: BTreeMap<u16, u64>,
     last_ns: u64,
-    pub intervals: Vec<Interval>,
+    pub intervals: Intervals,
 }
 
 /// The disk and operation with the highest 99th percentile in the last interval.
@@ -44,7 +45,7 @@ impl Snapshots {
             uses: HashMap::new(),
             clocks: BTreeMap::new(),
             last_ns: start_ns,
-            intervals: Vec::new(),
+            intervals: Intervals::default(),
         }
     }
 
@@ -57,7 +58,7 @@ impl Snapshots {
         let uses = self.uses(maps)?;
         let series = self.series(maps)?;
         let discards = self.discards(maps, disks, now_ns)?;
-        self.intervals.push(Interval {
+        self.intervals.add(Interval {
             start_ns: self.last_ns,
             end_ns: now_ns,
             series,
@@ -141,6 +142,7 @@ impl Snapshots {
             }
         }
         rows.sort_by_key(|row| (row.disk, row.op));
+        rows.shrink_to_fit();
         Ok(rows)
     }
 
@@ -175,6 +177,7 @@ impl Snapshots {
             }
         }
         rows.sort_by_key(|row| (row.disk, row.actor, row.op));
+        rows.shrink_to_fit();
         Ok(rows)
     }
 

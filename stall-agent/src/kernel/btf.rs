@@ -34,6 +34,17 @@ pub struct Btf<'a> {
     strings: &'a [u8],
     /// Where each type begins in `types`; type id 1 is the first.
     starts: Vec<u32>,
+    /// Types that are looked for by name, in order: a kernel has a hundred thousand others.
+    named: Named,
+}
+
+/// Ids of types, by kind.
+#[derive(Default)]
+struct Named {
+    structures: Vec<u32>,
+    enums: Vec<u32>,
+    typedefs: Vec<u32>,
+    functions: Vec<u32>,
 }
 
 const MAGIC: u16 = 0xeb9f;
@@ -92,10 +103,12 @@ impl<'a> Btf<'a> {
         let header = u32_at(bytes, 4)? as usize;
         let types = section(bytes, header, u32_at(bytes, 8)?, u32_at(bytes, 12)?)?;
         let strings = section(bytes, header, u32_at(bytes, 16)?, u32_at(bytes, 20)?)?;
+        let (starts, named) = read_types(types)?;
         Ok(Self {
             types,
             strings,
-            starts: starts(types)?,
+            starts,
+            named,
         })
     }
 
@@ -104,7 +117,7 @@ impl<'a> Btf<'a> {
     /// bitfield.
     #[must_use]
     pub fn field(&self, structure: &str, path: &str) -> Option<Field> {
-        let mut id = self.find(structure, &[kind::STRUCT])?;
+        let mut id = self.find(structure, &self.named.structures)?;
         let mut offset = 0_u32;
         let mut names = path.split('.').peekable();
         while let Some(name) = names.next() {
@@ -122,17 +135,15 @@ impl<'a> Btf<'a> {
     /// The value of an enumerator of any enum.
     #[must_use]
     pub fn enumerator(&self, name: &str) -> Option<u64> {
-        (1..=self.starts.len() as u32)
-            .filter_map(|id| self.get(id))
-            .filter(|of| of.kind == kind::ENUM || of.kind == kind::ENUM64)
-            .find_map(|of| self.value(of, name))
+        let mut enums = self.named.enums.iter().filter_map(|id| self.get(*id));
+        enums.find_map(|of| self.value(of, name))
     }
 
     /// How many arguments a tracepoint passes, `void *__data` not counted. `None` when the kernel
     /// has no such tracepoint.
     #[must_use]
     pub fn tracepoint_args(&self, name: &str) -> Option<usize> {
-        let id = self.find(&format!("btf_trace_{name}"), &[kind::TYPEDEF])?;
+        let id = self.find(&format!("btf_trace_{name}"), &self.named.typedefs)?;
         let pointer = self.get(self.get(id)?.size_or_type)?;
         let proto = self.get(pointer.size_or_type)?;
         let known = pointer.kind == kind::PTR && proto.kind == kind::FUNC_PROTO;
@@ -142,14 +153,12 @@ impl<'a> Btf<'a> {
     /// Whether there is a function of this name.
     #[must_use]
     pub fn has_function(&self, name: &str) -> bool {
-        self.find(name, &[kind::FUNC]).is_some()
+        self.find(name, &self.named.functions).is_some()
     }
 
-    fn find(&self, name: &str, kinds: &[u32]) -> Option<u32> {
-        (1..=self.starts.len() as u32).find(|id| {
-            self.get(*id)
-                .is_some_and(|of| kinds.contains(&of.kind) && self.named(of.name, name))
-        })
+    fn find(&self, name: &str, among: &[u32]) -> Option<u32> {
+        let is_it = |id: &u32| self.get(*id).is_some_and(|of| self.is(of.name, name));
+        among.iter().copied().find(is_it)
     }
 
     /// Type and byte offset of a member, through anonymous structures and unions.
@@ -161,7 +170,7 @@ impl<'a> Btf<'a> {
         of.rest.chunks_exact(12).find_map(|member| {
             let (label, inner) = (u32_at(member, 0).ok()?, u32_at(member, 4).ok()?);
             let at = byte_offset(u32_at(member, 8).ok()?, of.is_bitfield);
-            if self.named(label, name) {
+            if self.is(label, name) {
                 return Some((inner, at?));
             }
             if label != 0 {
@@ -206,7 +215,7 @@ impl<'a> Btf<'a> {
     fn value(&self, of: Type<'_>, name: &str) -> Option<u64> {
         let width = if of.kind == kind::ENUM { 8 } else { 12 };
         of.rest.chunks_exact(width).find_map(|entry| {
-            if !self.named(u32_at(entry, 0).ok()?, name) {
+            if !self.is(u32_at(entry, 0).ok()?, name) {
                 return None;
             }
             let low = u64::from(u32_at(entry, 4).ok()?);
@@ -224,7 +233,7 @@ impl<'a> Btf<'a> {
         read_type(self.types.get(start as usize..)?).ok()
     }
 
-    fn named(&self, offset: u32, name: &str) -> bool {
+    fn is(&self, offset: u32, name: &str) -> bool {
         let Some(text) = self.strings.get(offset as usize..) else {
             return false;
         };
@@ -232,15 +241,31 @@ impl<'a> Btf<'a> {
     }
 }
 
-fn starts(types: &[u8]) -> Result<Vec<u32>, BtfError> {
+impl Named {
+    fn add(&mut self, id: u32, kind: u32) {
+        match kind {
+            kind::STRUCT => self.structures.push(id),
+            kind::ENUM | kind::ENUM64 => self.enums.push(id),
+            kind::TYPEDEF => self.typedefs.push(id),
+            kind::FUNC => self.functions.push(id),
+            _ => {}
+        }
+    }
+}
+
+/// Where each begins, and those that are looked for by name.
+fn read_types(types: &[u8]) -> Result<(Vec<u32>, Named), BtfError> {
     // Most types take 12 to 40 bytes.
     let mut starts = Vec::with_capacity(types.len() / 24);
+    let mut named = Named::default();
     let mut at = 0;
     while at < types.len() {
+        let of = read_type(&types[at..])?;
         starts.push(at as u32);
-        at += TYPE_BYTES + read_type(&types[at..])?.rest.len();
+        named.add(starts.len() as u32, of.kind);
+        at += TYPE_BYTES + of.rest.len();
     }
-    Ok(starts)
+    Ok((starts, named))
 }
 
 fn read_type(bytes: &[u8]) -> Result<Type<'_>, BtfError> {

@@ -188,7 +188,7 @@ fn capture(
         unfinished_sleeps: ends.unfinished_sleeps,
         stacks,
         loss: loss::rows(&lost, own),
-        intervals: snapshots.intervals,
+        intervals: snapshots.intervals.into_rows(),
         inventory,
         overhead: complete(overhead, ended),
         confinement: session.confinement.map(measured),

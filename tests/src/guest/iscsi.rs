@@ -32,8 +32,8 @@ pub fn volume(disk: &'static str) -> Result<Outcome> {
     let scene = Scene::set(disk, "ext4")?;
     let server = Server::start(&backing(&scene)?)?;
     let volume = server.log_in()?;
-    let reading = readers(&Path::new("/dev").join(&volume))?;
     let tracing = Tracing::start("iscsi", &[])?;
+    let reading = readers(&Path::new("/dev").join(&volume))?;
     let took = trim_in_between(&scene)?;
     let report = tracing.stop()?;
     drop(reading);

@@ -60,13 +60,22 @@ fn drawn(report: &Report) -> Vec<&Device> {
 }
 
 fn resolution(report: &Report, axis: &TimeAxis) -> String {
-    let interval = duration(report.settings.interval_ns);
+    let interval = duration(interval_ns(report));
     match axis.together {
         1 => format!("Each column is one interval of {interval}."),
         several => format!(
             "Each column is {several} intervals of {interval} taken together: this page is coarser than the report."
         ),
     }
+}
+
+/// As asked for, as often as it was joined with the next one.
+fn interval_ns(report: &Report) -> u64 {
+    let asked_ns = report.settings.interval_ns;
+    let first = report.intervals.first();
+    let first_ns = first.map_or(0, |first| first.end_ns.saturating_sub(first.start_ns));
+    let looks = (first_ns as f64 / asked_ns.max(1) as f64).round() as u64;
+    asked_ns.saturating_mul(looks.max(1))
 }
 
 fn device(report: &Report, axis: &TimeAxis, device: &Device, open: bool) -> Markup {

@@ -11,7 +11,9 @@ mod parts;
 pub(crate) mod reader;
 mod table;
 
+use std::iter::Rev;
 use std::process::ExitCode;
+use std::slice;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -67,7 +69,8 @@ pub(crate) fn play(
     wanted: &Wanted,
 ) -> Result<Table> {
     let parts = Parts::build(workspace, kernels, downloads)?;
-    let queue = Mutex::new(kernels.iter());
+    // The newer and the ARM ones take longest: none of them is to be left alone at the end.
+    let queue = Mutex::new(kernels.iter().rev());
     let rows = Mutex::new(Vec::new());
     thread::scope(|scope| {
         for _ in 0..AT_ONCE {
@@ -85,7 +88,7 @@ pub(crate) fn play(
     Ok(Table { rows })
 }
 
-fn next<'a>(queue: &Mutex<std::slice::Iter<'a, Kernel>>) -> Option<&'a Kernel> {
+fn next<'a>(queue: &Mutex<Rev<slice::Iter<'a, Kernel>>>) -> Option<&'a Kernel> {
     queue.lock().unwrap_or_else(PoisonError::into_inner).next()
 }
 

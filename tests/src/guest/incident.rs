@@ -17,7 +17,7 @@ use crate::block_io::load::Load;
 use crate::spawned::{Spawned, wait_for_d_state};
 
 /// Time without a trim, for comparison.
-const BEFORE_TRIM: Duration = Duration::from_secs(5);
+const BEFORE_TRIM: Duration = Duration::from_secs(3);
 const AFTER_TRIM: Duration = Duration::from_secs(1);
 const TRIMMED_WITHIN: Duration = Duration::from_secs(240);
 const FILE_BYTES: usize = 8 << 20;

@@ -90,7 +90,7 @@ enum Chore {
     Vm {
         /// Which kernels; all without
         kernels: Vec<String>,
-        /// Only the short form (short), or checks with this in their name, blanks as -
+        /// Only the short form (short), or checks with one of these in their name: blanks as -, a comma between two
         #[arg(long, default_value = vm::ALL)]
         checks: String,
     },

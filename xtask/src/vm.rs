@@ -33,7 +33,7 @@ const AT_ONCE: usize = 2;
 
 /// What is wanted of each machine.
 pub(crate) struct Wanted {
-    /// `all`, `short`, or a part of checks' names, with `-` for blanks.
+    /// `all`, `short`, or parts of checks' names, with `-` for blanks and `,` between two.
     pub(crate) checks: String,
     /// For its checks; those that do not get their turn are skipped.
     pub(crate) within: Duration,

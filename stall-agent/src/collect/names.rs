@@ -115,9 +115,8 @@ impl Names {
     pub fn exit(&mut self, exit: &records::Exit) {
         if let Some(process) = self.found.actors.get_mut(&exit.actor) {
             process.exited_ns = Some(exit.time_ns);
-            if !process.kernel_thread && process.comm != exit.comm {
-                process.comm.clone_from(&exit.comm);
-                process.exe = None;
+            if !process.kernel_thread {
+                rename(process, &exit.comm);
             }
         }
     }
@@ -281,29 +280,23 @@ fn rows(gaps: &BTreeMap<Missing, u64>, given_up: u64, refused: u64) -> Vec<NameG
 
 /// `/proc` knows more; but an exiting process has no command line any more, and its end and its name then are ours
 /// to know.
-fn merge(known: &Process, found: Process) -> Process {
-    let keep_args = found.args.is_empty();
-    let keep_comm = known.exited_ns.is_some() && !known.kernel_thread;
-    let is_before = keep_comm && known.comm != found.comm;
-    Process {
-        comm: if keep_comm {
-            known.comm.clone()
-        } else {
-            found.comm
-        },
-        args: if keep_args {
-            known.args.clone()
-        } else {
-            found.args
-        },
-        args_truncated: if keep_args {
-            known.args_truncated
-        } else {
-            found.args_truncated
-        },
-        exe: found.exe.filter(|_| !is_before),
-        exited_ns: known.exited_ns,
-        ..found
+fn merge(known: &Process, mut found: Process) -> Process {
+    found.exited_ns = known.exited_ns;
+    if found.args.is_empty() {
+        found.args.clone_from(&known.args);
+        found.args_truncated = known.args_truncated;
+    }
+    if known.exited_ns.is_some() && !known.kernel_thread {
+        rename(&mut found, &known.comm);
+    }
+    found
+}
+
+/// A process of another name runs another program than before, whose file is not known.
+fn rename(process: &mut Process, comm: &str) {
+    if process.comm != comm {
+        comm.clone_into(&mut process.comm);
+        process.exe = None;
     }
 }
 

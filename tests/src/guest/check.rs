@@ -42,13 +42,16 @@ impl Check {
     }
 }
 
-/// Those the command line asks for: all, the short form, or those whose name has some text in it.
+/// Those the command line asks for: all, the short form, or those whose name has one of some texts in it.
 pub fn asked_for() -> Vec<Check> {
     let mut checks = all();
     match word("stall.checks").as_deref() {
         None | Some("all") => {}
         Some("short") => checks.retain(|check| check.short),
-        Some(text) => checks.retain(|check| check.name.replace(' ', "-").contains(text)),
+        Some(texts) => checks.retain(|check| {
+            let name = check.name.replace(' ', "-");
+            texts.split(',').any(|text| name.contains(text))
+        }),
     }
     checks
 }

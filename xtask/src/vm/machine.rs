@@ -22,9 +22,6 @@ const ASK: &str = "@? ";
 const CAPTURE: &str = "@> ";
 /// Beyond the time for the checks, for the boot and the last of them.
 const GRACE: Duration = Duration::from_secs(420);
-/// What a kernel does against faults of hardware and of its own takes a fifth of an emulated CPU, and is not what is looked at
-/// here (Documentation/admin-guide/kernel-parameters.txt).
-const CHEAP: &str = "mitigations=off no5lvl init_on_alloc=0";
 /// Lines of the console kept for a machine that does not come to its end.
 const KEPT: usize = 12;
 
@@ -90,7 +87,7 @@ fn command(parts: &Parts, kernel: &Kernel, wanted: &Wanted, disks: &[Disk]) -> R
         wanted.within.as_secs()
     );
     // With one CPU requests end in the order in which the disk ended them; a check puts the other one in and takes it out.
-    let line = format!("console={console} maxcpus=1 quiet panic=-1 rdinit=/init {CHEAP} {checks}");
+    let line = format!("console={console} maxcpus=1 quiet panic=-1 rdinit=/init {checks}");
     command.args(["-append", &line]);
     command.args(["-device", "virtio-scsi-pci"]);
     for disk in disks {

@@ -249,3 +249,23 @@ pub(super) fn swatch(slot: usize) -> Markup {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analysis::analyze;
+    use crate::capture::Capture;
+
+    #[test]
+    fn how_long_a_column_is_is_what_its_intervals_took() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/fixtures/captures");
+        let file = std::fs::File::open(format!("{folder}/trim_begun_before.json")).unwrap();
+        let mut report = analyze(&Capture::read(file).unwrap());
+        report.settings.interval_ns = 1_000_000_000;
+        let told = |report: &Report| resolution(report, &TimeAxis::new(report));
+        assert_eq!(told(&report), "Each column is one interval of 1 s.");
+        report.intervals.truncate(1);
+        report.intervals[0].end_ns = report.intervals[0].start_ns + 4_003_000_000;
+        assert_eq!(told(&report), "Each column is one interval of 4 s.");
+    }
+}

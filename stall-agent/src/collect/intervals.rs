@@ -8,8 +8,8 @@ use stall_common::histogram::wide_bounds;
 use super::series::bucket_of_quantile;
 use crate::capture::{Interval, IntervalDiscards, IntervalSeries, IntervalUse};
 
-/// Some minutes at a second each on a host with a thousand flows, hours on a quiet one.
-const BUDGET_BYTES: usize = 8 << 20;
+/// A minute and more at a second each on a host with a thousand flows, hours on a quiet one.
+const BUDGET_BYTES: usize = 4 << 20;
 
 /// All so far.
 #[derive(Clone)]

@@ -10,8 +10,9 @@ use anyhow::{Context as _, Result, ensure};
 use nix::unistd::Pid;
 use serde_json::Value;
 
-/// What memory may grow by from a fifth of the run on: what intervals may take in all (`collect::intervals` of the agent).
-const GROWTH: u64 = 8 << 20;
+/// What memory may grow by from a fifth of the run on: what intervals may take in all (`collect::intervals` of the agent), and half
+/// as much for all the rest and the allocator.
+const GROWTH: u64 = 6 << 20;
 /// Descriptors and threads come and go by so many.
 const SOME: u64 = 6;
 /// What is bounded on purpose, or is a kernel's way of leaving programs out.

@@ -12,7 +12,6 @@ use crate::capture::{Interval, IntervalDiscards, IntervalSeries, IntervalUse};
 const BUDGET_BYTES: usize = 4 << 20;
 
 /// All so far.
-#[derive(Clone)]
 pub struct Intervals {
     budget_bytes: usize,
     /// Without the newest.
@@ -55,7 +54,13 @@ impl Intervals {
         self.newest.as_ref()
     }
 
-    /// In order of time.
+    /// In order of time, with that of the last look by itself.
+    #[must_use]
+    pub fn so_far(&self) -> Vec<Interval> {
+        self.rows.iter().chain(&self.newest).cloned().collect()
+    }
+
+    /// In order of time, the last look's with those it belongs to.
     #[must_use]
     pub fn into_rows(mut self) -> Vec<Interval> {
         if let Some(newest) = self.newest.take() {
@@ -300,6 +305,7 @@ mod tests {
         for second in 0..23 {
             intervals.add(interval(second));
             assert_eq!(intervals.last(), Some(&interval(second)));
+            assert_eq!(intervals.so_far().last(), Some(&interval(second)));
         }
         let looks = intervals.into_rows();
         let looks: Vec<_> = looks

@@ -92,7 +92,7 @@ fn capture(
         unfinished_sleeps: ends.unfinished_sleeps,
         stacks: Vec::new(),
         loss: loss.to_vec(),
-        intervals: session.snapshots.intervals.clone().into_rows(),
+        intervals: session.snapshots.intervals.so_far(),
         inventory,
         overhead: Overhead::default(),
         confinement: session.confinement.clone(),

@@ -12,6 +12,7 @@ mod fuzz;
 mod lab;
 mod miri;
 mod mixes;
+mod objcopy;
 mod process;
 mod setup;
 mod soak;

@@ -10,13 +10,13 @@ mod machine;
 mod parts;
 pub(crate) mod reader;
 mod table;
+mod turn;
 
-use std::iter::Rev;
 use std::process::ExitCode;
-use std::slice;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
+use std::vec::IntoIter;
 
 use anyhow::{Result, ensure};
 
@@ -27,6 +27,7 @@ use parts::Parts;
 pub(crate) use parts::{Downloads, architectures};
 use table::Row;
 pub(crate) use table::Table;
+use turn::Turn;
 
 /// Machines at the same time.
 const AT_ONCE: usize = 2;
@@ -69,27 +70,31 @@ pub(crate) fn play(
     wanted: &Wanted,
 ) -> Result<Table> {
     let parts = Parts::build(workspace, kernels, downloads)?;
-    // The newer and the ARM ones take longest: none of them is to be left alone at the end.
-    let queue = Mutex::new(kernels.iter().rev());
-    let rows = Mutex::new(Vec::new());
+    let queue = Mutex::new(turn::all(kernels, wanted).into_iter());
+    let rows = Mutex::new(kernels.iter().map(|kernel| Row::new(kernel.name)).collect());
     thread::scope(|scope| {
         for _ in 0..AT_ONCE {
             scope.spawn(|| {
-                while let Some(kernel) = next(&queue) {
-                    let row = Row::of(kernel.name, machine::run(&parts, kernel, wanted));
-                    let mut rows = rows.lock().unwrap_or_else(PoisonError::into_inner);
-                    rows.push(row);
+                while let Some(turn) = next(&queue) {
+                    let (said, ended) = machine::run(&parts, &turn, wanted.within);
+                    let mut rows: MutexGuard<'_, Vec<Row>> = locked(&rows);
+                    let row = rows.iter_mut().find(|row| row.kernel == turn.kernel.name);
+                    row.expect("there is a row for each kernel")
+                        .add(&said, ended);
                 }
             });
         }
     });
-    let mut rows = rows.into_inner().unwrap_or_else(PoisonError::into_inner);
-    rows.sort_by_key(|row| kernels.iter().position(|kernel| kernel.name == row.kernel));
+    let rows = rows.into_inner().unwrap_or_else(PoisonError::into_inner);
     Ok(Table { rows })
 }
 
-fn next<'a>(queue: &Mutex<Rev<slice::Iter<'a, Kernel>>>) -> Option<&'a Kernel> {
-    queue.lock().unwrap_or_else(PoisonError::into_inner).next()
+fn next(queue: &Mutex<IntoIter<Turn>>) -> Option<Turn> {
+    locked(queue).next()
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Those of these names, in their order; all of them without.

@@ -144,10 +144,10 @@ fn on_second_cpu() -> Result<Load> {
 }
 
 /// A machine has one CPU in use and another one that is out; it is in until dropped.
-pub(super) struct SecondCpu;
+struct SecondCpu;
 
 impl SecondCpu {
-    pub(super) fn start() -> Result<Self> {
+    fn start() -> Result<Self> {
         fs::write(SECOND_CPU, "1")?;
         Ok(Self)
     }

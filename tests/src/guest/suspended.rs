@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, ensure};
 use nix::time::ClockId;
 
 use super::Outcome;
-use super::disturbed::{DISK, NODE, READS, SecondCpu, read_some, window};
+use super::disturbed::{DISK, NODE, READS, read_some, window};
 use super::rules::{equals_kernel, traced};
 use crate::clock::monotonic_ns;
 
@@ -35,7 +35,6 @@ pub fn suspended() -> Result<Outcome> {
     let act = || {
         read_some(node)?;
         suspend()?;
-        park_second_cpu();
         read_some(node)
     };
     let (report, counted) = traced("suspended", DISK, act)?;
@@ -69,12 +68,6 @@ fn suspend() -> Result<()> {
     fs::write(WAY, "deep").context("choosing how to suspend")?;
     fs::write(ALARM, format!("+{SECONDS}")).context("setting the alarm")?;
     fs::write(STATE, "mem").context("suspending")
-}
-
-/// The firmware wakes the CPU that is out, too, and leaves it spinning in memory that may be somebody else's by then: it took half of
-/// the machine's time, and later checks failed. The kernel puts it to rest when it takes it out.
-fn park_second_cpu() {
-    let _in = SecondCpu::start();
 }
 
 /// Since boot.

@@ -1,9 +1,7 @@
 //! The static binaries: built, checked, and parted from their debug information.
 
-use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 
@@ -11,6 +9,7 @@ use super::architecture::{ALL, Architecture};
 use super::elf;
 use super::sources::Origin;
 use crate::build::linker_variable;
+use crate::objcopy::Objcopy;
 use crate::process;
 use crate::workspace::{self, Workspace};
 
@@ -82,54 +81,6 @@ fn flags(workspace: &Workspace, target: &Path) -> String {
     let remap = remap.map(|(from, to)| format!("--remap-path-prefix={}={to}", from.display()));
     let fixed = ["-Clink-arg=--build-id=sha1", "-Ctarget-feature=+crt-static"].map(str::to_owned);
     [remap.as_slice(), &fixed].concat().join("\x1f")
-}
-
-/// What takes a binary apart. The compiler's own, unlike the host's, knows every architecture; it finds its library by
-/// itself only where the toolchain was built, so it is told.
-struct Objcopy {
-    program: PathBuf,
-    libraries: Option<PathBuf>,
-}
-
-impl Objcopy {
-    fn find() -> Result<Self> {
-        let mut command = Command::new("rustc");
-        let libdir = process::read(command.args(["--print", "target-libdir"]));
-        let libdir = PathBuf::from(libdir.context("rustc does not say where its libraries are")?);
-        let own = libdir.with_file_name("bin").join("rust-objcopy");
-        if own.exists() {
-            let sysroot = process::read(Command::new("rustc").args(["--print", "sysroot"]));
-            return Ok(Self {
-                program: own,
-                libraries: sysroot.map(|sysroot| Path::new(&sysroot).join("lib")),
-            });
-        }
-        let other = process::find("llvm-objcopy");
-        Ok(Self {
-            program: other.context("neither rust-objcopy nor llvm-objcopy is there")?,
-            libraries: None,
-        })
-    }
-
-    fn run(&self, arguments: &[&OsStr]) -> Result<()> {
-        let mut command = Command::new(&self.program);
-        if let Some(libraries) = &self.libraries {
-            command.env("LD_LIBRARY_PATH", libraries);
-        }
-        process::run(command.args(arguments))
-    }
-
-    /// The binary without symbols to `to`, what is taken out to `to.debug`, with a link from one to the other.
-    fn part(&self, built: &Path, to: &Path) -> Result<()> {
-        let debug = to.with_extension("debug");
-        let keep = |option: &str, to: &Path| {
-            self.run(&[option.as_ref(), built.as_os_str(), to.as_os_str()])
-        };
-        keep("--only-keep-debug", &debug)?;
-        keep("--strip-all", to)?;
-        let link = format!("--add-gnu-debuglink={}", debug.display());
-        self.run(&[link.as_ref(), to.as_os_str()])
-    }
 }
 
 fn check(architecture: &Architecture, path: &Path) -> Result<()> {

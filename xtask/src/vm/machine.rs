@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 
-use super::Wanted;
 use super::disks::{Disk, KINDS};
 use super::parts::Parts;
-use crate::lab::kernel::{Arch, Kernel};
+use super::turn::Turn;
+use crate::lab::kernel::Arch;
 
 /// What the guest's lines that count begin with, and its last one (`stall_tests::guest`).
 const MARK: &str = "@@ ";
@@ -26,26 +26,26 @@ const GRACE: Duration = Duration::from_secs(420);
 const KEPT: usize = 12;
 
 /// What a guest said, without the mark; what it said before it failed, too.
-pub(super) fn run(parts: &Parts, kernel: &Kernel, wanted: &Wanted) -> (Vec<String>, Result<()>) {
+pub(super) fn run(parts: &Parts, turn: &Turn, within: Duration) -> (Vec<String>, Result<()>) {
     let mut said = Vec::new();
-    let result = play(parts, kernel, wanted, &mut said);
+    let result = play(parts, turn, within, &mut said);
     (said, result)
 }
 
-fn play(parts: &Parts, kernel: &Kernel, wanted: &Wanted, said: &mut Vec<String>) -> Result<()> {
+fn play(parts: &Parts, turn: &Turn, within: Duration, said: &mut Vec<String>) -> Result<()> {
     let disks = KINDS.iter();
-    let disks = disks.map(|kind| Disk::serve(&parts.images, &parts.emulators, kernel.name, kind));
+    let disks = disks.map(|kind| Disk::serve(&parts.images, &parts.emulators, &turn.name, kind));
     let disks: Vec<Disk> = disks.collect::<Result<_>>()?;
-    let mut command = command(parts, kernel, wanted, &disks)?;
+    let mut command = command(parts, turn, within, &disks)?;
     let mut machine = Running(command.spawn().context("QEMU does not start")?);
     let mut console = Console {
         answers: machine.0.stdin.take().context("it has a console")?,
         lines: lines_of(&mut machine.0),
-        end: Instant::now() + wanted.within + GRACE,
+        end: Instant::now() + within + GRACE,
         unmarked: Vec::new(),
     };
-    let ended = console.listen(parts, kernel, &disks, said);
-    let log = parts.folder.join(format!("{}.console", kernel.name));
+    let ended = console.listen(parts, turn.kernel.name, &disks, said);
+    let log = parts.folder.join(format!("{}.console", turn.name));
     fs::write(&log, console.unmarked.join("\n"))?;
     ended.with_context(|| format!("{} (all of it: {})", console.last(), log.display()))
 }
@@ -61,7 +61,8 @@ impl Drop for Running {
     }
 }
 
-fn command(parts: &Parts, kernel: &Kernel, wanted: &Wanted, disks: &[Disk]) -> Result<Command> {
+fn command(parts: &Parts, turn: &Turn, within: Duration, disks: &[Disk]) -> Result<Command> {
+    let kernel = &turn.kernel;
     let boot = parts
         .kernels
         .get(kernel.name)
@@ -76,15 +77,23 @@ fn command(parts: &Parts, kernel: &Kernel, wanted: &Wanted, disks: &[Disk]) -> R
         ),
     };
     command.args(machine);
-    command.args(["-accel", "tcg,thread=multi", "-smp", "2", "-m", "1024"]);
+    command.args([
+        "-accel",
+        "tcg,thread=multi",
+        "-smp",
+        turn.cpus,
+        "-m",
+        "1024",
+    ]);
     command.args(["-nodefaults", "-no-reboot", "-display", "none"]);
     command.args(["-serial", "stdio"]);
     command.arg("-kernel").arg(&boot.image);
     command.arg("-initrd").arg(&boot.initramfs);
     let checks = format!(
-        "stall.checks={} stall.seconds={}",
-        wanted.checks,
-        wanted.within.as_secs()
+        "stall.checks={} stall.but={} stall.seconds={}",
+        turn.checks,
+        turn.but.unwrap_or_default(),
+        within.as_secs()
     );
     // With one CPU requests end in the order in which the disk ended them; a check puts the other one in and takes it out.
     let line = format!("console={console} maxcpus=1 quiet panic=-1 rdinit=/init {checks}");
@@ -122,7 +131,7 @@ impl Console {
     fn listen(
         &mut self,
         parts: &Parts,
-        kernel: &Kernel,
+        kernel: &str,
         disks: &[Disk],
         said: &mut Vec<String>,
     ) -> Result<()> {
@@ -136,7 +145,7 @@ impl Console {
             if line.starts_with(END) {
                 return Ok(());
             } else if let Some(counts) = line.strip_prefix(MARK) {
-                eprintln!("{}: {counts}", kernel.name);
+                eprintln!("{kernel}: {counts}");
                 said.push(counts.to_owned());
             } else if let Some(asked) = line.strip_prefix(ASK) {
                 let answer = self.answers.write_all(answer(asked, disks).as_bytes());
@@ -145,7 +154,7 @@ impl Console {
                 .strip_prefix(CAPTURE)
                 .and_then(|line| line.split_once(' '))
             {
-                let file = format!("{}-{name}.capture.json", kernel.name);
+                let file = format!("{kernel}-{name}.capture.json");
                 fs::write(parts.folder.join(file), capture)?;
             } else {
                 self.unmarked.push(line);

@@ -16,6 +16,7 @@ use crate::lab::cpio::Archive;
 use crate::lab::kernel::{self, Arch, Kernel};
 use crate::lab::userland::Userland;
 use crate::lab::{self, modules};
+use crate::objcopy::Objcopy;
 use crate::process;
 use crate::workspace::Workspace;
 
@@ -112,9 +113,10 @@ impl Parts {
         from: Downloads,
     ) -> Result<Self> {
         build(workspace, &architectures(kernels))?;
+        let objcopy = Objcopy::find()?;
         let mut boots = BTreeMap::new();
         for kernel in kernels {
-            boots.insert(kernel.name, boot(workspace, &from, kernel)?);
+            boots.insert(kernel.name, boot(workspace, &from, &objcopy, kernel)?);
         }
         Ok(Self {
             kernels: boots,
@@ -141,7 +143,12 @@ pub(super) fn build(workspace: &Workspace, architectures: &[Arch]) -> Result<()>
     process::run(&mut command)
 }
 
-fn boot(workspace: &Workspace, from: &Downloads, kernel: &Kernel) -> Result<Boot> {
+fn boot(
+    workspace: &Workspace,
+    from: &Downloads,
+    objcopy: &Objcopy,
+    kernel: &Kernel,
+) -> Result<Boot> {
     let unpacked = from.kernels.get(kernel.name);
     let unpacked = unpacked.context("every kernel was unpacked")?;
     let image = kernel::image(unpacked).context("the kernel's packages have no image")?;
@@ -152,8 +159,9 @@ fn boot(workspace: &Workspace, from: &Downloads, kernel: &Kernel) -> Result<Boot
     ] {
         archive.directory(folder);
     }
-    archive.file_from("/init", &built.join("guest"))?;
-    archive.file_from("/stall-agent", &built.join("stall-agent"))?;
+    for (program, path) in [("guest", "/init"), ("stall-agent", "/stall-agent")] {
+        archive.file(path, &objcopy.stripped(&built.join(program))?);
+    }
     for name in ["/bin/fstrim", "/bin/postgres", "/direct-io"] {
         archive.link(name, "/init");
     }

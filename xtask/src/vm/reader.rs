@@ -14,6 +14,7 @@ use super::parts::build;
 use crate::lab::cpio::Archive;
 use crate::lab::kernel::{self, KERNELS, Kernel};
 use crate::lab::{self, modules};
+use crate::objcopy::Objcopy;
 use crate::workspace::Workspace;
 
 /// Any that boots fast and has its drivers as modules.
@@ -58,7 +59,7 @@ fn archive(workspace: &Workspace, kernel: &Kernel, unpacked: &std::path::Path) -
         archive.directory(folder);
     }
     let program = workspace.built_for(kernel.arch.target()).join("guest");
-    archive.file_from("/reader", &program)?;
+    archive.file("/reader", &Objcopy::find()?.stripped(&program)?);
     let mut list = String::new();
     for (name, contents) in modules::in_order(unpacked, MODULES)? {
         let path = format!("/modules/{name}.ko");

@@ -34,20 +34,25 @@ impl Outcome {
 }
 
 impl Row {
-    /// Of what a guest said; a machine that did not come to its end failed, whatever it said before.
-    pub(super) fn of(kernel: &'static str, (said, ended): (Vec<String>, Result<()>)) -> Self {
-        let mut checks: Vec<Check> = said.iter().map(|line| Check::parse(line)).collect();
+    pub(super) const fn new(kernel: &'static str) -> Self {
+        let checks = Vec::new();
+        Self { kernel, checks }
+    }
+
+    /// What one of its machines said; one that did not come to its end failed, whatever it said before.
+    pub(super) fn add(&mut self, said: &[String], ended: Result<()>) {
         let failed = match ended {
-            Ok(()) if checks.is_empty() => Some("it said nothing".to_owned()),
+            Ok(()) if said.is_empty() => Some("it said nothing".to_owned()),
             Ok(()) => None,
             Err(error) => Some(format!("{error:#}")),
         };
-        checks.extend(failed.map(|text| Check {
+        self.checks
+            .extend(said.iter().map(|line| Check::parse(line)));
+        self.checks.extend(failed.map(|text| Check {
             outcome: Outcome::Failed,
             name: "the machine".to_owned(),
             text,
         }));
-        Self { kernel, checks }
     }
 
     fn outcome(&self, name: &str) -> Option<Outcome> {
@@ -164,6 +169,20 @@ impl fmt::Display for Table {
 mod tests {
     use super::*;
 
+    type Machine = (&'static str, Vec<String>, Result<()>);
+
+    /// Of one machine for each kernel.
+    fn table(machines: Vec<Machine>) -> Table {
+        let rows = machines.into_iter().map(|(kernel, said, ended)| {
+            let mut row = Row::new(kernel);
+            row.add(&said, ended);
+            row
+        });
+        Table {
+            rows: rows.collect(),
+        }
+    }
+
     #[test]
     fn what_is_not_understood_has_failed() {
         let lines = [
@@ -172,9 +191,7 @@ mod tests {
             "nonsense",
         ];
         let said = lines.map(str::to_owned).to_vec();
-        let table = Table {
-            rows: vec![Row::of("6.1", (said, Ok(())))],
-        };
+        let table = table(vec![("6.1", said, Ok(()))]);
         assert!(!table.clean());
         let text = table.to_string();
         assert!(
@@ -185,15 +202,21 @@ mod tests {
     }
 
     #[test]
+    fn a_kernel_has_one_row_for_all_its_machines() {
+        let mut row = Row::new("6.1");
+        row.add(&["passed check (3 s): fine".to_owned()], Ok(()));
+        row.add(&["passed suspended (9 s): fine".to_owned()], Ok(()));
+        let table = Table { rows: vec![row] };
+        assert!(table.clean());
+        assert_eq!(table.names(), ["check", "suspended"]);
+        assert_eq!(table.counts().passed, 2);
+    }
+
+    #[test]
     fn a_machine_that_does_not_end_has_failed_after_what_it_said() {
         let said = vec!["passed check (3 s): fine".to_owned()];
         let ended = Err(anyhow::anyhow!("it ended early"));
-        let table = Table {
-            rows: vec![
-                Row::of("6.1", (said, ended)),
-                Row::of("7", (Vec::new(), Ok(()))),
-            ],
-        };
+        let table = table(vec![("6.1", said, ended), ("7", Vec::new(), Ok(()))]);
         let counts = table.counts();
         assert_eq!((counts.passed, counts.failed, counts.skipped), (1, 2, 0));
     }

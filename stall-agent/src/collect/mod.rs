@@ -9,6 +9,7 @@ pub mod loss;
 pub mod maps;
 pub mod names;
 pub mod owner;
+pub mod packed;
 pub mod records;
 pub mod series;
 pub mod snapshot;

@@ -1,11 +1,12 @@
 //! Who the actors and tasks are: what the programs said of them, and what `/proc` adds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use stall_common::actor::{FIRST, FLUSH_MACHINERY, UNKNOWN};
 
+use super::packed::{Groups, Packed};
 use super::records;
 use crate::capture::{Actor, NameGap, Process};
 use crate::host::procfs::Missing;
@@ -31,18 +32,19 @@ pub struct Names {
 /// What is known so far.
 #[derive(Default)]
 struct Found {
-    actors: BTreeMap<u32, Process>,
+    actors: BTreeMap<u32, Packed>,
     tasks: Tasks,
+    groups: Groups,
     gaps: BTreeMap<Missing, u64>,
 }
 
 /// Processes of tasks.
-#[derive(Clone, Default)]
+#[derive(Default)]
 struct Tasks {
     /// By the task's id.
-    of: BTreeMap<u32, Arc<Process>>,
+    of: BTreeMap<u32, Arc<Packed>>,
     /// The newest by pid: a process of ten thousand threads is kept once.
-    newest: BTreeMap<u32, Arc<Process>>,
+    newest: BTreeMap<u32, Arc<Packed>>,
 }
 
 /// All names, and how many could not be had.
@@ -51,7 +53,8 @@ pub struct Known {
     actors: BTreeMap<u32, Arc<Process>>,
     /// The newest by pid.
     actors_by_pid: BTreeMap<u32, Arc<Process>>,
-    tasks: Tasks,
+    /// By the task's id.
+    tasks: BTreeMap<u32, Arc<Process>>,
     /// Look-ups given up or refused.
     pub lost: u64,
     /// Look-ups that found nothing, by reason.
@@ -92,6 +95,7 @@ impl Names {
             args_truncated,
             ..Process::default()
         };
+        let process = self.found.groups.pack(process);
         self.found.actors.insert(actor, process);
     }
 
@@ -107,18 +111,20 @@ impl Names {
             start_boottime_ns: start.unwrap_or(0),
             ..Process::default()
         };
-        self.found.tasks.keep(task.task, process);
+        let process = self.found.groups.pack(process);
+        self.found.tasks.keep(task.task, task.tgid, process);
     }
 
     /// An actor's group leader exited. Its name then is its last: the first may be of the shell that read it from the
     /// disk.
     pub fn exit(&mut self, exit: &records::Exit) {
-        if let Some(process) = self.found.actors.get_mut(&exit.actor) {
+        self.found.change(exit.actor, |mut process| {
             process.exited_ns = Some(exit.time_ns);
             if !process.kernel_thread {
-                rename(process, &exit.comm);
+                rename(&mut process, &exit.comm);
             }
-        }
+            process
+        });
     }
 
     /// Takes in what `/proc` has said so far.
@@ -131,12 +137,7 @@ impl Names {
     /// What is known by now; what has been asked for is still awaited.
     #[must_use]
     pub fn so_far(&self) -> Known {
-        Known::of(
-            self.found.actors.clone(),
-            self.found.tasks.clone(),
-            0,
-            rows(&self.found.gaps, 0, 0),
-        )
+        Known::of(&self.found, 0, rows(&self.found.gaps, 0, 0))
     }
 
     /// Waits a little for what has been asked. Actors that live on are asked for again: they may have become another
@@ -145,7 +146,7 @@ impl Names {
     pub fn finish(mut self) -> Known {
         self.poll();
         let Self { reader, mut found } = self;
-        let again = found.living();
+        let again = found.living().into_iter();
         let asked = again.map(|(id, pid, start)| reader.request(AGAIN | id, pid, Some(start)));
         let (asked, refused): (Vec<_>, Vec<_>) = asked.partition(|taken| *taken);
         let finished = reader.finish(Instant::now() + PATIENCE);
@@ -158,21 +159,26 @@ impl Names {
         let given_up = finished.given_up - (asked.len() - answered) as u64;
         let refused = finished.refused - refused.len() as u64;
         let gaps = rows(&found.gaps, given_up, refused);
-        Known::of(found.actors, found.tasks, given_up + refused, gaps)
+        Known::of(&found, given_up + refused, gaps)
     }
 }
 
 impl Found {
     /// Actors that are programs and have not ended, as far as is known: id, pid and start.
-    fn living(&self) -> impl Iterator<Item = (u32, u32, u64)> + use<> {
-        let living = self.actors.iter();
-        let living =
-            living.filter(|(_, process)| process.exited_ns.is_none() && !process.kernel_thread);
-        let newest = living.rev().take(MOST_AGAIN);
-        let asked: Vec<_> = newest
-            .map(|(id, process)| (*id, process.pid, process.start_boottime_ns))
-            .collect();
-        asked.into_iter()
+    fn living(&self) -> Vec<(u32, u32, u64)> {
+        let newest = self.actors.iter().rev();
+        let newest = newest.map(|(id, process)| (*id, process.unpack()));
+        newest
+            .filter(|(_, process)| process.exited_ns.is_none() && !process.kernel_thread)
+            .take(MOST_AGAIN)
+            .map(|(id, process)| (id, process.pid, process.start_boottime_ns))
+            .collect()
+    }
+
+    fn change(&mut self, actor: u32, change: impl FnOnce(Process) -> Process) {
+        if let Some(known) = self.actors.get_mut(&actor) {
+            *known = self.groups.pack(change(known.unpack()));
+        }
     }
 
     fn take_in(&mut self, answer: Answer) {
@@ -189,23 +195,22 @@ impl Found {
 
     fn actor_is(&mut self, id: u32, found: Process) {
         debug_assert!(id >= FIRST);
-        if let Some(known) = self.actors.get_mut(&id) {
-            *known = merge(known, found);
-        }
+        self.change(id, |known| merge(&known, found));
     }
 
     fn task_is(&mut self, task: u32, found: Process) {
-        if let Some(known) = self.tasks.of.get(&task).cloned() {
-            self.tasks.keep(task, merge(&known, found));
+        if let Some(known) = self.tasks.of.get(&task) {
+            let process = merge(&known.unpack(), found);
+            let pid = process.pid;
+            self.tasks.keep(task, pid, self.groups.pack(process));
         }
     }
 }
 
 impl Known {
-    fn of(actors: BTreeMap<u32, Process>, tasks: Tasks, lost: u64, gaps: Vec<NameGap>) -> Self {
-        let actors = actors
-            .into_iter()
-            .map(|(id, process)| (id, Arc::new(process)));
+    fn of(found: &Found, lost: u64, gaps: Vec<NameGap>) -> Self {
+        let actors = found.actors.iter();
+        let actors = actors.map(|(id, process)| (*id, Arc::new(process.unpack())));
         let actors: BTreeMap<_, _> = actors.collect();
         let by_pid = actors
             .values()
@@ -213,7 +218,7 @@ impl Known {
         Self {
             actors_by_pid: by_pid.collect(),
             actors,
-            tasks,
+            tasks: found.tasks.unpacked(),
             lost,
             gaps,
         }
@@ -234,7 +239,7 @@ impl Known {
     /// something newer.
     #[must_use]
     pub fn of_task(&self, task: &records::Task) -> Arc<Process> {
-        let own = self.tasks.of.get(&task.task);
+        let own = self.tasks.get(&task.task);
         let described = own.filter(|own| !own.cgroup.is_empty());
         let actor = self.actors_by_pid.get(&task.tgid);
         let better = actor.filter(|actor| described.is_none_or(|own| is_newer(actor, own)));
@@ -250,12 +255,23 @@ fn is_newer(actor: &Process, own: &Process) -> bool {
 
 impl Tasks {
     /// In one piece with the process of another task, where it is the same to the last word.
-    fn keep(&mut self, task: u32, process: Process) {
-        let newest = self.newest.get(&process.pid);
+    fn keep(&mut self, task: u32, pid: u32, process: Packed) {
+        let newest = self.newest.get(&pid);
         let same = newest.filter(|newest| ***newest == process).cloned();
         let process = same.unwrap_or_else(|| Arc::new(process));
-        self.newest.insert(process.pid, Arc::clone(&process));
+        self.newest.insert(pid, Arc::clone(&process));
         self.of.insert(task, process);
+    }
+
+    /// Those in one piece still are.
+    fn unpacked(&self) -> BTreeMap<u32, Arc<Process>> {
+        let mut once = HashMap::new();
+        let tasks = self.of.iter().map(|(task, packed)| {
+            let process = once.entry(Arc::as_ptr(packed));
+            let process = process.or_insert_with(|| Arc::new(packed.unpack()));
+            (*task, Arc::clone(process))
+        });
+        tasks.collect()
     }
 }
 
@@ -314,19 +330,23 @@ mod tests {
 
     #[test]
     fn tasks_of_one_process_share_it_and_another_of_the_same_pid_does_not() {
-        let mut tasks = Tasks::default();
-        tasks.keep(1, process(7, "qemu"));
-        tasks.keep(2, process(7, "qemu"));
-        tasks.keep(3, process(7, "other"));
+        let (mut tasks, mut groups) = (Tasks::default(), Groups::default());
+        for (task, comm) in [(1, "qemu"), (2, "qemu"), (3, "other")] {
+            tasks.keep(task, 7, groups.pack(process(7, comm)));
+        }
         assert!(Arc::ptr_eq(&tasks.of[&1], &tasks.of[&2]));
-        assert_eq!(tasks.of[&3].comm, "other");
-        assert_eq!(tasks.of[&1].comm, "qemu");
+        let tasks = tasks.unpacked();
+        assert!(Arc::ptr_eq(&tasks[&1], &tasks[&2]));
+        assert_eq!(tasks[&3].comm, "other");
+        assert_eq!(tasks[&1].comm, "qemu");
     }
 
     fn known(actor: Process, own: Process) -> Known {
-        let mut tasks = Tasks::default();
-        tasks.keep(1, own);
-        Known::of(BTreeMap::from([(FIRST, actor)]), tasks, 0, Vec::new())
+        let mut found = Found::default();
+        let (actor, own) = (found.groups.pack(actor), found.groups.pack(own));
+        found.actors.insert(FIRST, actor);
+        found.tasks.keep(1, 7, own);
+        Known::of(&found, 0, Vec::new())
     }
 
     fn task() -> records::Task {

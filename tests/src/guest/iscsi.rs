@@ -35,8 +35,8 @@ pub fn volume(disk: &'static str) -> Result<Outcome> {
     let tracing = Tracing::start("iscsi", &[])?;
     let reading = readers(&Path::new("/dev").join(&volume))?;
     let took = trim_in_between(&scene)?;
-    let report = tracing.stop()?;
     drop(reading);
+    let report = tracing.stop()?;
     let told = report.device(&volume)?;
     ensure!(
         told["transport"] == "iscsi",

@@ -5,9 +5,9 @@
 use super::Wanted;
 use crate::lab::kernel::{Arch, Kernel};
 
-/// A check of `stall_tests::guest`. When an x86 machine wakes, its firmware (SeaBIOS) sends the other CPU to an address in
-/// low memory where it stands for a moment only: the CPU ran whatever the kernel has there, which reset the machine now and
-/// then, or span in the firmware, which took half of its time.
+/// A check of `stall_tests::guest`. When an x86 machine wakes, its firmware starts the CPU that is out, too, which then waits in
+/// the firmware for ever and takes half of the machine's time, or is thought to run what is not meant to be run: machines were
+/// reset, or did not wake (docs/machines.md).
 const SUSPENDED: &str = "suspended";
 
 /// One machine, and what it is to show.

@@ -95,7 +95,8 @@ fn outlived() -> Result<()> {
     let disk = StagedDisk::builder()
         .file_system(FileSystem::Xfs)
         .size(4 << 30)
-        .delay(Op::Discard, Delay::constant(40_000))
+        // Long enough for us to look at the disk after fstrim's exit and before the end of its last discard.
+        .delay(Op::Discard, Delay::constant(250_000))
         .start()?;
     nix::unistd::sync();
     let act = || {

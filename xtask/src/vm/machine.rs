@@ -77,14 +77,8 @@ fn command(parts: &Parts, turn: &Turn, within: Duration, disks: &[Disk]) -> Resu
         ),
     };
     command.args(machine);
-    command.args([
-        "-accel",
-        "tcg,thread=multi",
-        "-smp",
-        turn.cpus,
-        "-m",
-        "1024",
-    ]);
+    command.args(["-accel", "tcg,thread=multi"]);
+    command.args(["-smp", turn.cpus, "-m", "1024"]);
     command.args(["-nodefaults", "-no-reboot", "-display", "none"]);
     command.args(["-serial", "stdio"]);
     command.arg("-kernel").arg(&boot.image);

@@ -115,8 +115,11 @@ impl Parts {
         build(workspace, &architectures(kernels))?;
         let objcopy = Objcopy::find()?;
         let mut boots = BTreeMap::new();
-        for kernel in kernels {
-            boots.insert(kernel.name, boot(workspace, &from, &objcopy, kernel)?);
+        for arch in architectures(kernels) {
+            let ours = Ours::of(workspace, &objcopy, arch)?;
+            for kernel in kernels.iter().filter(|kernel| kernel.arch == arch) {
+                boots.insert(kernel.name, boot(&from, &ours, kernel)?);
+            }
         }
         Ok(Self {
             kernels: boots,
@@ -143,25 +146,34 @@ pub(super) fn build(workspace: &Workspace, architectures: &[Arch]) -> Result<()>
     process::run(&mut command)
 }
 
-fn boot(
-    workspace: &Workspace,
-    from: &Downloads,
-    objcopy: &Objcopy,
-    kernel: &Kernel,
-) -> Result<Boot> {
+/// Our programs for an architecture, without symbols.
+struct Ours {
+    guest: Vec<u8>,
+    agent: Vec<u8>,
+}
+
+impl Ours {
+    fn of(workspace: &Workspace, objcopy: &Objcopy, arch: Arch) -> Result<Self> {
+        let built = workspace.built_for(arch.target());
+        Ok(Self {
+            guest: objcopy.stripped(&built.join("guest"))?,
+            agent: objcopy.stripped(&built.join("stall-agent"))?,
+        })
+    }
+}
+
+fn boot(from: &Downloads, ours: &Ours, kernel: &Kernel) -> Result<Boot> {
     let unpacked = from.kernels.get(kernel.name);
     let unpacked = unpacked.context("every kernel was unpacked")?;
     let image = kernel::image(unpacked).context("the kernel's packages have no image")?;
-    let built = workspace.built_for(kernel.arch.target());
     let mut archive = Archive::new();
     for folder in [
         "bin", "dev", "etc", "modules", "mnt", "proc", "run", "sys", "tmp", "var",
     ] {
         archive.directory(folder);
     }
-    for (program, path) in [("guest", "/init"), ("stall-agent", "/stall-agent")] {
-        archive.file(path, &objcopy.stripped(&built.join(program))?);
-    }
+    archive.file("/init", &ours.guest);
+    archive.file("/stall-agent", &ours.agent);
     for name in ["/bin/fstrim", "/bin/postgres", "/direct-io"] {
         archive.link(name, "/init");
     }

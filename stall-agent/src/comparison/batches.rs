@@ -31,10 +31,11 @@ pub(super) struct Ratio {
 }
 
 /// The ratio pooled over the flows that both sides have; `None` when it is not a positive number. With `correct`, the
-/// sums are counts: when one side has none, the flows are added up, one half is added to each count and one to those they
-/// are of.
+/// sums are counts: when one side has none, or none but for one batch, the flows are added up, one half is added to each count
+/// and one to those they are of.
 pub(super) fn ratio(before: &Run, after: &Run, correct: bool) -> Option<Ratio> {
-    let corrected = correct && has_none(before, after);
+    let corrected =
+        correct && (has_none(&before.whole, &after.whole) || may_have_none(before, after));
     let estimate = |before: &[Cell], after: &[Cell]| log_ratio(before, after, corrected);
     let log = estimate(&before.whole, &after.whole)?;
     Some(Ratio {
@@ -110,13 +111,21 @@ const HALF: Cell = Cell {
     count: 1.0,
 };
 
-fn has_none(before: &Run, after: &Run) -> bool {
-    let pairs = before.whole.iter().zip(&after.whole);
+fn has_none(before: &[Cell], after: &[Cell]) -> bool {
+    let pairs = before.iter().zip(after);
     let both = pairs.filter(|(one, other)| one.count > 0.0 && other.count > 0.0);
     let sums = both.fold((0.0, 0.0), |(one, other), pair| {
         (one + pair.0.sum, other + pair.1.sum)
     });
     sums.0 <= 0.0 || sums.1 <= 0.0
+}
+
+/// Whether a batch has all there are on its side. One slow request is no worse a sign than none, nor than two in different batches.
+fn may_have_none(before: &Run, after: &Run) -> bool {
+    let mut one = before.batches.iter();
+    let mut other = after.batches.iter();
+    one.any(|batch| has_none(&without(&before.whole, batch), &after.whole))
+        || other.any(|batch| has_none(&before.whole, &without(&after.whole, batch)))
 }
 
 impl Cell {
@@ -241,6 +250,38 @@ mod tests {
         let found = ratio(&before, &after, true).unwrap();
         assert!((found.ratio - (0.5 / 601.0) / (60.5 / 601.0)).abs() < 1e-6);
         assert_eq!(ratio(&before, &after, false), None);
+    }
+
+    /// Of a run with one slow request after no less than of those with none and with two.
+    #[test]
+    fn one_slow_request_after_proves_as_much_as_none() {
+        let before = one_flow(&[(0, 4_500), (150, 2_500), (150, 2_500), (150, 2_500)].repeat(2));
+        let high = |slow: [u32; 2]| {
+            let mut rows = [(0, 5_000); 6];
+            (rows[1].0, rows[4].0) = (slow[0], slow[1]);
+            ratio(&before, &one_flow(&rows), true)?
+                .interval
+                .map(|(_, high)| high)
+        };
+        for slow in [[0, 0], [1, 0], [1, 1]] {
+            assert!(
+                high(slow).is_some_and(|high| high < 0.5),
+                "{slow:?}: {:?}",
+                high(slow)
+            );
+        }
+    }
+
+    /// A single burst before may have been chance.
+    #[test]
+    fn one_burst_before_proves_nothing() {
+        let mut rows = [(0, 5_000); 6];
+        rows[2].0 = 450;
+        let found = ratio(&one_flow(&rows), &one_flow(&[(0, 5_000); 6]), true).unwrap();
+        assert!(
+            found.interval.is_none_or(|(_, high)| high > 0.5),
+            "{found:?}"
+        );
     }
 
     #[test]

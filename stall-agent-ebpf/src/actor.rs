@@ -6,7 +6,7 @@ use aya_ebpf::{macros::map, maps::Array, maps::HashMap};
 use aya_log_ebpf::debug;
 use stall_common::actor::{Actor, FIRST, UNKNOWN};
 use stall_common::loss::Loss;
-use stall_common::record::{Kind, Process};
+use stall_common::record::{Exit, Kind, Process};
 
 use crate::kernel::{Either, Task};
 use crate::{counter, loss, record};
@@ -38,10 +38,27 @@ fn known(tgid: u32, start_boottime_ns: u64) -> Option<u32> {
     (known.start_boottime_ns == start_boottime_ns).then_some(known.id)
 }
 
-/// Forgets a process whose group leader exits. Returns its id, if it submitted anything. Its
-/// requests carry the id on, and what its other threads still submit begins another one.
+/// A process ends with its group leader, and says so. Its requests carry the id on. What threads that outlive it still submit
+/// begins another one, which the next of them to exit ends.
 #[inline(always)]
-pub(crate) fn forget(tgid: u32) -> Option<u32> {
+pub(crate) fn exited(leader: Task) {
+    let tgid = leader.tid();
+    let Some(actor) = forget(tgid) else {
+        return;
+    };
+    record::send(Kind::Exit, |to: *mut Exit| {
+        // SAFETY: a reserved record; each field is written.
+        unsafe {
+            (*to).actor = actor;
+            (*to).tgid = tgid;
+            leader.copy_comm(&raw mut (*to).comm);
+        }
+    });
+}
+
+/// Returns its id, if it submitted anything.
+#[inline(always)]
+fn forget(tgid: u32) -> Option<u32> {
     // SAFETY: elements are written once, whole, and deleted by the exit of their process only.
     let id = ACTORS.get_ptr(tgid).map(|known| unsafe { (*known).id })?;
     let _absent = ACTORS.remove(tgid);

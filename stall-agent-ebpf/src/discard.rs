@@ -33,15 +33,9 @@ static CLOCKS_GOING: HashMap<u32, u32> = HashMap::with_max_entries(MAX_DISKS as 
 /// Times an end stops and starts a clock again for discards that are issued meanwhile; beyond, the next one sets it right.
 const TURNS: u32 = 4;
 
-/// Whether an operation moves the discard clock.
+/// Whether an operation moves the discard clock, and is counted by origin: a secure erase is a discard that must not fail to erase.
 #[inline(always)]
 pub(crate) fn is_discard(op: u8) -> bool {
-    op == Op::Discard as u8
-}
-
-/// Whether an operation is counted by origin.
-#[inline(always)]
-pub(crate) fn has_origin(op: u8) -> bool {
     op == Op::Discard as u8 || op == Op::SecureErase as u8
 }
 

@@ -52,10 +52,11 @@ fn runs(trace: &Trace, program: &str) -> bool {
     hooks.any(|hook| hook.program == program && hook.state == HookState::Attached)
 }
 
-/// Check that the stand-ins see every request, who submits it, and that he waits in D.
+/// Check that the stand-ins see every request, what it asks for, who submits it, and that he waits in D.
 fn reads(kept_back: &[&'static str]) -> Result<()> {
     let disk = slow_to_read()?;
-    let act = || Load::run("old-reader", &disk.device(), &["read:0:4096:60:8192"]);
+    let steps = ["read:0:4096:60:8192", "write:0:8192:4", "sync:3"];
+    let act = || Load::run("old-reader", &disk.device(), &steps);
     let agent = Agent::on(&disk).without(kept_back);
     let (trace, counted, done) = traced(&disk, &agent, act)?;
     for program in ["block_getrq", "block_rq_insert", "sched_switch_three"] {
@@ -67,6 +68,10 @@ fn reads(kept_back: &[&'static str]) -> Result<()> {
     equals_kernel(&trace, &disk, &counted)?;
     let used = trace.use_of(&disk, done.pid, Seen::Read)?;
     same("reads of who reads", used.ops, READS)?;
+    for (op, ops) in [(Seen::Write, 4), (Seen::Preflush, 3)] {
+        let used = trace.use_of(&disk, done.pid, op)?;
+        same(&format!("{op:?} of who reads"), used.ops, ops)?;
+    }
     let asleep = trace
         .blocked(done.pid)
         .iter()

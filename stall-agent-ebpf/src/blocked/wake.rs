@@ -50,17 +50,9 @@ pub(super) fn exited(task: Task) {
         }
         super::forget(tid);
     }
-    if tid == task.tgid()
-        && let Some(actor) = actor::forget(tid)
-    {
-        record::send(Kind::Exit, |to: *mut records::Exit| {
-            // SAFETY: a reserved record; each field is written.
-            unsafe {
-                (*to).actor = actor;
-                (*to).tgid = tid;
-                task.copy_comm(&raw mut (*to).comm);
-            }
-        });
+    let leader = task.leader();
+    if leader.is_exiting() {
+        actor::exited(leader);
     }
 }
 

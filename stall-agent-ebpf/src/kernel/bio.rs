@@ -1,7 +1,7 @@
 //! `struct bio` (include/linux/blk_types.h).
 
 use stall_common::layout::ABSENT;
-use stall_common::request::{OP_MASK, Op};
+use stall_common::request::{OP_MASK, Op, PREFLUSH};
 
 use super::{Request, layout, load};
 
@@ -28,12 +28,23 @@ impl Bio {
     /// Whether whoever asks for it is asked for the reason: discards and their kind.
     #[inline(always)]
     pub(crate) fn op(self) -> u8 {
+        self.flags()
+            .map_or(Op::Other as u8, |flags| Op::number(flags & OP_MASK, false))
+    }
+
+    /// Whether it asks for a flush before it.
+    #[inline(always)]
+    pub(crate) fn has_preflush(self) -> bool {
+        self.flags().is_some_and(|flags| flags & PREFLUSH != 0)
+    }
+
+    #[inline(always)]
+    fn flags(self) -> Option<u32> {
         if layout!(bio_opf) == ABSENT {
-            return Op::Other as u8;
+            return None;
         }
         // SAFETY: `bi_opf` of a bio is a u32.
-        let flags: u32 = unsafe { load(self.0, layout!(bio_opf)) };
-        Op::number(flags & OP_MASK, false)
+        Some(unsafe { load(self.0, layout!(bio_opf)) })
     }
 }
 

@@ -35,10 +35,16 @@ impl Request {
     /// so it is asked for at submission, and at issue only for what was never submitted.
     #[inline(always)]
     pub(crate) fn op(self) -> u8 {
+        self.op_of(false)
+    }
+
+    /// The same of one that is known to have asked for a flush before it, or not to have said so.
+    #[inline(always)]
+    pub(crate) fn op_of(self, preflush: bool) -> u8 {
         // SAFETY: `cmd_flags` of a request is a u32.
         let flags: u32 = unsafe { load(self.0, layout!(request_cmd_flags)) };
-        let empty_preflush = flags & PREFLUSH != 0 && self.bytes_left() == 0;
-        Op::number(flags & OP_MASK, empty_preflush)
+        let preflush = preflush || flags & PREFLUSH != 0;
+        Op::number(flags & OP_MASK, preflush && self.bytes_left() == 0)
     }
 
     /// Bytes not yet completed.

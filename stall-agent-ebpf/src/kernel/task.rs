@@ -11,6 +11,8 @@ use super::{copy, layout};
 
 /// `MAX_RT_PRIO`: from here on the fair scheduler keeps what a task had run when it got its CPU.
 const FAIR: i32 = 100;
+/// `PF_EXITING`
+const PF_EXITING: u32 = 0x0000_0004;
 /// `PF_KTHREAD`
 const PF_KTHREAD: u32 = 0x0020_0000;
 
@@ -122,9 +124,19 @@ impl<R: Reach> Task<R> {
 
     #[inline(always)]
     pub(crate) fn is_kernel_thread(self) -> bool {
+        self.flags() & PF_KTHREAD != 0
+    }
+
+    /// Whether it has begun to exit.
+    #[inline(always)]
+    pub(crate) fn is_exiting(self) -> bool {
+        self.flags() & PF_EXITING != 0
+    }
+
+    #[inline(always)]
+    fn flags(self) -> u32 {
         // SAFETY: `flags` of a task is an unsigned int.
-        let flags: u32 = unsafe { R::field(self.0, layout!(task_flags)) };
-        flags & PF_KTHREAD != 0
+        unsafe { R::field(self.0, layout!(task_flags)) }
     }
 
     #[inline(always)]

@@ -2,7 +2,7 @@
 
 use stall_common::loss::Loss;
 use stall_common::record::{EndedRequest, Kind};
-use stall_common::request::{ACTIVE, CLOCKED, OLDER, Op, Request as Slot};
+use stall_common::request::{ACTIVE, CAME_BACK, CLOCKED, OLDER, Op, Request as Slot};
 
 use super::tally::{End, count_latencies, count_series, count_use, measure};
 use super::{noted, slot};
@@ -15,7 +15,7 @@ pub(super) fn completed(request: Request, failed: bool, bytes: u32) {
     let now = ktime::now();
     let left = request.bytes_left();
     let seen = slot::active(request).or_else(|| noted::begin(request, now));
-    let Some(slot) = seen.or_else(|| older(request)) else {
+    let Some(slot) = seen.or_else(|| older(request, bytes)) else {
         return;
     };
     slot.done_bytes = done_before(slot, left) + bytes;
@@ -39,6 +39,8 @@ pub(super) fn completed(request: Request, failed: bool, bytes: u32) {
         disk::count(slot.disk, slot.op, |events| unsafe {
             &raw mut (*events).sequenced
         });
+        // Back from the driver: it waits for a flush of the block layer's, and the kernel does not count it in flight.
+        slot.flags |= CAME_BACK;
         return;
     }
     end(slot, now);
@@ -59,7 +61,10 @@ fn done_before(slot: &Slot, left: u32) -> u32 {
 
 /// A request that was never seen, with the kernel's own stamp of its start.
 #[inline(never)]
-fn older(request: Request) -> Option<&'static mut Slot> {
+fn older(request: Request, bytes: u32) -> Option<&'static mut Slot> {
+    if bytes == 0 && slot::has_ended(request) {
+        return None;
+    }
     if request.start_time_ns() == 0 {
         // Of a disk that is not traced, it is not missed.
         disk::index(request)?;
@@ -93,7 +98,7 @@ fn end(slot: &mut Slot, now: u64) {
         count_series(series, slot, &end);
     }
     owner::count(slot, end.total_ns, end.service_ns);
-    if discard::has_origin(slot.op) {
+    if discard::is_discard(slot.op) {
         end_discard(slot, &end);
     } else if slow {
         send(Kind::SlowRequest, slot, end.overlap_ns, end.service_ns);

@@ -3,9 +3,9 @@
 use aya_ebpf::helpers::bpf_get_current_pid_tgid;
 use core::ffi::c_void;
 
-use stall_common::request::{CAME_BACK, CLOCKED, SEARCHED};
+use stall_common::request::{CAME_BACK, CLOCKED, Request as Slot, SEARCHED};
 
-use super::slot::{active, begin_on, begin_unseen};
+use super::slot::{active, began_since, begin_on, begin_unseen};
 use super::{noted, older};
 use crate::kernel::{Either, Reach, Request, Task};
 use crate::{cpu, discard, disk, ktime, recent, stack};
@@ -34,7 +34,7 @@ pub(super) fn submitted<R: Reach>(ctx: *mut c_void, request: Request) {
     if task.is_kernel_thread() {
         slot.cgroup = request.cgroup();
     }
-    if discard::has_origin(slot.op) {
+    if discard::is_discard(slot.op) {
         slot.stack = stack::of_current(ctx);
     }
 }
@@ -43,7 +43,8 @@ pub(super) fn submitted<R: Reach>(ctx: *mut c_void, request: Request) {
 /// that is, or comes back after a requeue.
 #[inline(always)]
 pub(super) fn inserted(ctx: *mut c_void, request: Request) {
-    if active(request).is_some_and(|slot| request.start_time_ns() <= slot.queued_ns) {
+    let moment = |slot: &mut Slot| slot.queued_ns.max(slot.issued_ns);
+    if active(request).is_some_and(|slot| !began_since(request, moment(slot))) {
         return;
     }
     if noted::begin(request, ktime::now()).is_none() {
@@ -55,7 +56,10 @@ pub(super) fn inserted(ctx: *mut c_void, request: Request) {
 #[inline(always)]
 pub(super) fn issued(request: Request) {
     let now = ktime::now();
-    let seen = active(request).or_else(|| noted::begin(request, now));
+    // Of a life that was issued and has another after it the end was not seen, nor the beginning of that.
+    let is_its = |slot: &&mut Slot| slot.issued_ns == 0 || !began_since(request, slot.issued_ns);
+    let seen = active(request).filter(is_its);
+    let seen = seen.or_else(|| noted::begin(request, now));
     let Some(slot) = seen.or_else(|| begin_unseen(request, now)) else {
         return;
     };

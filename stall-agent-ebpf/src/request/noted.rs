@@ -2,7 +2,8 @@
 //! again by the bio when that request is first seen.
 //!
 //! What is issued directly passes no other tracepoint in its submitter's context. An empty preflush passes
-//! none at all before its completion.
+//! none at all before its completion, and then no longer says what it is: `blk_insert_flush()` takes the flag off the request
+//! (block/blk-flush.c), not off the bio.
 
 use core::ffi::c_void;
 
@@ -25,8 +26,8 @@ struct Note {
     tid: u32,
     /// 1 for a thread of the kernel.
     kernel_thread: u32,
-    /// Always 0.
-    reserved: u32,
+    /// 1 when it asks for a flush before it.
+    preflush: u32,
 }
 
 /// By the bio's address. Least recently used go first: one that was merged after all is not asked for again.
@@ -36,7 +37,7 @@ static NOTES: LruHashMap<u64, Note> = LruHashMap::with_max_entries(8192, 0);
 /// In the submitter's context.
 #[inline(always)]
 pub(super) fn note(ctx: *mut c_void, bio: Bio) {
-    let wants_stack = discard::has_origin(bio.op());
+    let wants_stack = discard::is_discard(bio.op());
     let note = Note {
         queued_ns: ktime::now(),
         stack: if wants_stack {
@@ -47,7 +48,7 @@ pub(super) fn note(ctx: *mut c_void, bio: Bio) {
         actor: actor::current(),
         tid: bpf_get_current_pid_tgid() as u32,
         kernel_thread: Task::<Either>::current().is_kernel_thread().into(),
-        reserved: 0,
+        preflush: bio.has_preflush().into(),
     };
     // Full is no case of a map that forgets.
     let _inserted = NOTES.insert(bio.address(), note, 0);
@@ -69,7 +70,8 @@ fn begin_noted(request: Request, now: u64) -> Option<&'static mut Slot> {
     // SAFETY: a copy is taken at once; at worst it is of the bio's next life, which is this request's.
     let note = unsafe { *NOTES.get(bio)? };
     let _absent = NOTES.remove(bio);
-    let slot = slot::begin(request, request.op(), note.queued_ns, now)?;
+    let op = request.op_of(note.preflush != 0);
+    let slot = slot::begin(request, op, note.queued_ns, now)?;
     if slot.flags & SEARCHED == 0 {
         slot.flags |= SEARCHED;
         older::search(request, slot.disk);

@@ -24,6 +24,22 @@ pub(super) fn active(request: Request) -> Option<&'static mut Slot> {
     Some(slot)
 }
 
+/// Whether the request's life is over as far as is known, and nothing of it is left: multipath's completes it when the last of
+/// its clones does, and once more without bytes when that clone is given back (`end_clone_bio()`, `dm_end_request()` in
+/// drivers/md/dm-rq.c).
+#[inline(always)]
+pub(super) fn has_ended(request: Request) -> bool {
+    let is_over = |slot: &mut Slot| slot.issued_ns != 0 && !began_since(request, slot.issued_ns);
+    request.bytes_left() == 0 && slot(request).is_some_and(is_over)
+}
+
+/// Whether a request's life began after a moment in it or in one before: it is stamped when it is allocated, or (6.18) just after
+/// `block_io_start`, and before it is issued in any case (`blk_account_io_start()` in block/blk-mq.c).
+#[inline(always)]
+pub(super) fn began_since(request: Request, moment_ns: u64) -> bool {
+    request.start_time_ns() > moment_ns
+}
+
 /// A life whose submission was not seen: the block layer's own flush, or a request older than the
 /// first hook. It began when the kernel says, or `now`.
 #[inline(never)]

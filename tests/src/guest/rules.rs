@@ -150,7 +150,7 @@ pub fn filesystem(disk: &'static str) -> Result<Outcome> {
     )))
 }
 
-/// Discards and zeroing of a device, one by one; the disk is not mounted.
+/// Reads, discards and flushes of a device, one by one; the disk is not mounted.
 ///
 /// # Errors
 ///
@@ -163,11 +163,14 @@ pub fn operations(disk: &'static str) -> Result<Outcome> {
         "read:1048576:1048576:3",
         "discard:402653184:1048576:2",
         "read:0:512:5:65536",
+        "sync:2",
     ];
     let act = || Load::run("exact", &node, &steps).map(drop);
     let (report, counted) = traced("operations", disk, act)?;
     equals_kernel(&report, disk, &counted)?;
     ensure!(counted.discards.ios >= 2, "{counted}: no discards");
+    let waits = report.count(disk, "preflush", "/ops")?;
+    ensure!(waits == 2, "{waits} waits for a flush, not 2: {counted}");
     Ok(Outcome::Passed(format!("{counted}")))
 }
 

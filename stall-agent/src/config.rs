@@ -202,6 +202,7 @@ mod tests {
     use clap::Parser as _;
 
     use super::*;
+    use crate::host::fixture::Fixture;
 
     fn trace(arguments: &[&str]) -> Result<Trace, Failure> {
         let all = ["stall-agent", "trace"].iter().chain(arguments);
@@ -293,11 +294,11 @@ mod tests {
         let mut trace = trace(&["--device", "no-such-disk"]).unwrap();
         let failure = trace.find_disks().unwrap_err();
         assert!(matches!(failure, Failure::Device(_)));
-        trace.devices = vec!["/".to_owned(), "/".to_owned()];
-        if trace.find_disks().is_ok() {
-            let before = trace.disks.len();
-            trace.disks.dedup();
-            assert_eq!(trace.disks.len(), before);
-        }
+        let fixture = Fixture::new();
+        fixture.file("sys/block/sda/dev", "8:0\n");
+        trace.host_root = fixture.root();
+        trace.devices = ["sda", "8:0"].map(str::to_owned).into();
+        trace.find_disks().unwrap();
+        assert_eq!(trace.disks.len(), 1);
     }
 }

@@ -8,7 +8,7 @@ use std::io::{self, IsTerminal as _, Read as _};
 use std::panic::{self, PanicHookInfo};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use clap::{CommandFactory as _, Parser as _};
 use serde::Serialize;
@@ -21,6 +21,7 @@ use stall_agent::confine::{self, entry};
 use stall_agent::delivery;
 use stall_agent::explain;
 use stall_agent::failure::{Failure, outcome_code, verdict_code};
+use stall_agent::host;
 use stall_agent::kernel::prereq;
 use stall_agent::manual;
 use stall_agent::output::{self, Destination, Kind, Output};
@@ -33,6 +34,8 @@ const REPORT: Kind = Kind {
     option: "output",
     keep: true,
 };
+/// For the host's own files to be read.
+const WARM_WITHIN: Duration = Duration::from_secs(1);
 const CAPTURE: Kind = Kind {
     what: "the capture",
     option: "capture",
@@ -106,13 +109,14 @@ fn run_trace(mut config: config::Trace, started: Instant) -> Result<u8, Failure>
             output::reason(&error)
         ));
     }
-    warn(config.verbosity);
+    tell_lack(config.verbosity);
     config.find_disks()?;
     let report = Output::prepare(config.report.output.clone(), REPORT)?;
     let saved = config.capture.clone().map(Destination::File);
     let saved = saved
         .map(|file| Output::prepare(file, CAPTURE))
         .transpose()?;
+    warm(&config);
     let within = trace::Embedding {
         confine: true,
         before: &mut |_| {},
@@ -124,8 +128,20 @@ fn run_trace(mut config: config::Trace, started: Instant) -> Result<u8, Failure>
     })
 }
 
+/// Has the host's own files read into memory by a process of its own: later the agent does not wait for their disk.
+fn warm(config: &config::Trace) {
+    let act = || host::warm::warm(&config.host_root);
+    let is_done = output::errand(WARM_WITHIN, act);
+    if !is_done.unwrap_or(false) && config.verbosity != Verbosity::Quiet {
+        say(
+            "stall-agent: this host's files could not be read within a second: names of pods and the schedule of the trim may be \
+             missing",
+        );
+    }
+}
+
 /// What it does not have and can do without.
-fn warn(verbosity: Verbosity) {
+fn tell_lack(verbosity: Verbosity) {
     if verbosity == Verbosity::Quiet {
         return;
     }

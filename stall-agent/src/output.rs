@@ -26,6 +26,7 @@ use place::Place;
 pub(crate) use place::directory;
 use rustix::fs::FileType;
 use writer::Writer;
+pub use writer::errand;
 
 /// Where a document is kept that cannot be written where it belongs: the first of them that is a filesystem in memory,
 /// since a disk may be what fails. Not `$TMPDIR`: the environment does not choose where root writes.

@@ -190,7 +190,8 @@ fn stopped() -> Result<()> {
 
 /// Check with the kernel's own log that no call of a run with a view fails with `EPERM`: what it needs is in the filter.
 fn refused_nothing() -> Result<()> {
-    let log = EventLog::of(&[("raw_syscalls/sys_exit", "ret == -1")])?;
+    let own_doing = "sched/sched_process_fork";
+    let log = EventLog::of(&[("raw_syscalls/sys_exit", "ret == -1"), (own_doing, "")])?;
     let terminal = Terminal::tracing((80, 24), &[], &["--interval", "100ms"])?;
     terminal.wait_for(&["SO FAR: "])?;
     let threads = stall_tests::spawned::threads(terminal.pid()?);
@@ -203,7 +204,13 @@ fn refused_nothing() -> Result<()> {
         let mut own = threads.iter();
         own.any(|pid| line.contains(&format!("-{pid} ")))
     };
-    let refused: Vec<_> = log.lines()?.into_iter().filter(of_own).collect();
+    let own = log.lines()?.into_iter().filter(of_own);
+    let (threads, refused): (Vec<_>, Vec<_>) =
+        own.partition(|line| line.contains("sched_process_fork"));
+    ensure!(
+        !threads.is_empty(),
+        "no trap was set: the log has nothing of it"
+    );
     ensure!(refused.is_empty(), "calls were refused: {refused:?}");
     Ok(())
 }

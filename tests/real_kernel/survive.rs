@@ -25,6 +25,7 @@ use crate::harness::{between, bpf, document, same};
 
 pub(crate) const TESTS: &[Test] = &[
     Test::new("the_disk_of_its_own_program_hangs", own_disk),
+    Test::new("the_disk_of_the_hosts_files_hangs", hosts_disk),
     Test::new("two_agents_at_once_are_both_right", two),
     Test::new("a_panic_costs_its_part_only", panics),
     Test::new("after_any_end_nothing_is_left", every_end),
@@ -78,6 +79,44 @@ fn own_disk() -> Result<()> {
         took.as_nanos() as u64,
         &(NS / 10..8 * NS),
     )
+}
+
+/// Check that the agent says so, traces and ends in time when files of the host that it looks up are on a disk that does not answer:
+/// a thread that waited for it would keep the agent from ending.
+fn hosts_disk() -> Result<()> {
+    let disk = StagedDisk::builder()
+        .file_system(FileSystem::Ext4)
+        .size(256 << 20)
+        .start()?;
+    let file = disk.mount().join("fstab");
+    std::fs::write(&file, "/dev/sda1 / ext4 defaults 0 1\n")?;
+    let opened = File::open(&file)?;
+    opened.sync_all()?;
+    // In a mount namespace of the agent's own.
+    let mount = format!("mount --bind {} /etc/fstab && exec \"$@\"", file.display());
+    let own = ["unshare", "--mount", "sh", "-c", &mount, "sh"];
+    let agent = Agent::everywhere()
+        .with("--duration", "2s")
+        .launched_by(own, &agent::program()?);
+    let frozen = disk.control().freeze();
+    posix_fadvise(
+        opened.as_fd(),
+        0,
+        0,
+        PosixFadviseAdvice::POSIX_FADV_DONTNEED,
+    )?;
+    let begin = Instant::now();
+    let ended = agent
+        .start()
+        .and_then(|it| it.end_within(Duration::from_secs(10)));
+    let took = begin.elapsed();
+    drop(frozen);
+    let (status, said) = ended?;
+    ensure!(status.success(), "{status}: {said}");
+    let trap = said.contains("could not be read within a second");
+    ensure!(trap, "no trap was set: {said}");
+    let most = 9 * NS;
+    between("until its end, ns", took.as_nanos() as u64, &(NS..most))
 }
 
 /// Check that two agents on one disk count the same, and what the disk did; and that nothing of either is left.

@@ -17,6 +17,9 @@ use crate::capture::{self, Blocked, Holder, Process, UnfinishedSleep};
 /// between was not seen. Above the iterator's own error of a tick, at most 10 ms.
 const TOLERANCE_NS: u64 = 50_000_000;
 
+/// Tasks kept: as many as the programs follow at a time, twice as many as have rows in their sums.
+const MOST: usize = 16_384;
+
 /// Tasks by id, as records told of them or the iterator found them.
 #[derive(Default)]
 pub struct Tasks {
@@ -26,9 +29,11 @@ pub struct Tasks {
 }
 
 impl Tasks {
-    /// Takes in a record. True when the task is new.
-    pub fn introduce(&mut self, task: records::Task) -> bool {
-        self.known.insert(task.task, task).is_none()
+    /// Takes in a record, as long as there is room.
+    pub fn introduce(&mut self, task: records::Task) {
+        if self.known.len() < MOST {
+            self.known.insert(task.task, task);
+        }
     }
 
     /// Takes in tasks the iterator found, where the programs follow them. Returns the new ones.

@@ -20,6 +20,9 @@ const TASK: u32 = 1 << 31;
 const AGAIN: u32 = 1 << 30;
 /// Those asked for again, the newest first.
 const MOST_AGAIN: usize = 1024;
+/// Actors kept, and tasks: as many as have rows in the programs' sums. Who starts processes faster than that gets no more of
+/// the agent's memory.
+const MOST: usize = stall_common::uses::ROWS as usize;
 /// `/proc` tells starts in ticks of 10 ms.
 const SAME_START_NS: u64 = 20_000_000;
 
@@ -36,6 +39,8 @@ struct Found {
     tasks: Tasks,
     groups: Groups,
     gaps: BTreeMap<Missing, u64>,
+    /// Actors and tasks beyond [`MOST`].
+    not_kept: u64,
 }
 
 /// Processes of tasks.
@@ -76,6 +81,10 @@ impl Names {
 
     /// A process that submitted its first request.
     pub fn actor(&mut self, record: &records::Process) {
+        if self.found.actors.len() >= MOST {
+            self.found.not_kept += 1;
+            return;
+        }
         let records::Process {
             actor,
             tgid,
@@ -101,6 +110,10 @@ impl Names {
 
     /// A task in D that is new.
     pub fn task(&mut self, task: &records::Task) {
+        if self.found.tasks.of.len() >= MOST {
+            self.found.not_kept += 1;
+            return;
+        }
         let leader = task.tid == task.tgid;
         let start = leader.then_some(task.start_boottime_ns);
         self.reader.request(TASK | task.task, task.tgid, start);
@@ -137,7 +150,7 @@ impl Names {
     /// What is known by now; what has been asked for is still awaited.
     #[must_use]
     pub fn so_far(&self) -> Known {
-        Known::of(&self.found, 0, rows(&self.found.gaps, 0, 0))
+        Known::of(&self.found, 0, self.found.rows(0, 0))
     }
 
     /// Waits a little for what has been asked. Actors that live on are asked for again: they may have become another
@@ -158,8 +171,8 @@ impl Names {
         // What was asked a second time and is not answered leaves the first answer.
         let given_up = finished.given_up - (asked.len() - answered) as u64;
         let refused = finished.refused - refused.len() as u64;
-        let gaps = rows(&found.gaps, given_up, refused);
-        Known::of(&found, given_up + refused, gaps)
+        let gaps = found.rows(given_up, refused);
+        Known::of(&found, given_up + refused + found.not_kept, gaps)
     }
 }
 
@@ -196,6 +209,24 @@ impl Found {
     fn actor_is(&mut self, id: u32, found: Process) {
         debug_assert!(id >= FIRST);
         self.change(id, |known| merge(&known, found));
+    }
+
+    /// Names that could not be had, by reason.
+    fn rows(&self, given_up: u64, refused: u64) -> Vec<NameGap> {
+        let found = self.gaps.iter();
+        let found = found.map(|(why, count)| (why.to_string(), *count));
+        let own = [
+            ("/proc had not answered at the end".to_owned(), given_up),
+            ("too many were asked for at once".to_owned(), refused),
+            (format!("more than {MOST}, which are kept"), self.not_kept),
+        ];
+        let all = found.chain(own).filter(|(_, count)| *count > 0);
+        all.map(|(reason, count)| NameGap {
+            what: "process".to_owned(),
+            reason,
+            count,
+        })
+        .collect()
     }
 
     fn task_is(&mut self, task: u32, found: Process) {
@@ -279,21 +310,6 @@ fn is_again(answer: &Answer) -> bool {
     answer.query.id & (TASK | AGAIN) == AGAIN
 }
 
-fn rows(gaps: &BTreeMap<Missing, u64>, given_up: u64, refused: u64) -> Vec<NameGap> {
-    let found = gaps.iter().map(|(why, count)| (why.to_string(), *count));
-    let own = [
-        ("/proc had not answered at the end".to_owned(), given_up),
-        ("too many were asked for at once".to_owned(), refused),
-    ];
-    let all = found.chain(own).filter(|(_, count)| *count > 0);
-    all.map(|(reason, count)| NameGap {
-        what: "process".to_owned(),
-        reason,
-        count,
-    })
-    .collect()
-}
-
 /// `/proc` knows more; but an exiting process has no command line any more, and its end and its name then are ours
 /// to know.
 fn merge(known: &Process, mut found: Process) -> Process {
@@ -317,77 +333,5 @@ fn rename(process: &mut Process, comm: &str) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn process(pid: u32, comm: &str) -> Process {
-        Process {
-            pid,
-            comm: comm.to_owned(),
-            ..Process::default()
-        }
-    }
-
-    #[test]
-    fn tasks_of_one_process_share_it_and_another_of_the_same_pid_does_not() {
-        let (mut tasks, mut groups) = (Tasks::default(), Groups::default());
-        for (task, comm) in [(1, "qemu"), (2, "qemu"), (3, "other")] {
-            tasks.keep(task, 7, groups.pack(process(7, comm)));
-        }
-        assert!(Arc::ptr_eq(&tasks.of[&1], &tasks.of[&2]));
-        let tasks = tasks.unpacked();
-        assert!(Arc::ptr_eq(&tasks[&1], &tasks[&2]));
-        assert_eq!(tasks[&3].comm, "other");
-        assert_eq!(tasks[&1].comm, "qemu");
-    }
-
-    fn known(actor: Process, own: Process) -> Known {
-        let mut found = Found::default();
-        let (actor, own) = (found.groups.pack(actor), found.groups.pack(own));
-        found.actors.insert(FIRST, actor);
-        found.tasks.keep(1, 7, own);
-        Known::of(&found, 0, Vec::new())
-    }
-
-    fn task() -> records::Task {
-        records::Task {
-            task: 1,
-            tid: 7,
-            tgid: 7,
-            start_boottime_ns: 5,
-            kernel_thread: false,
-            comm: "sh".to_owned(),
-        }
-    }
-
-    #[test]
-    fn a_task_has_the_newer_name_of_its_process_and_never_that_of_another() {
-        let own = || Process {
-            cgroup: vec!["0::/".to_owned()],
-            ..process(7, "sh")
-        };
-        let name = |known: &Known| known.of_task(&task()).comm.clone();
-        assert_eq!(name(&known(process(7, "dd"), own())), "dd");
-        assert_eq!(name(&known(process(8, "dd"), own())), "sh");
-        let later = Process {
-            start_boottime_ns: 1 << 40,
-            ..process(7, "dd")
-        };
-        assert_eq!(name(&known(later, own())), "sh");
-    }
-
-    #[test]
-    fn the_last_name_of_what_has_ended_stays() {
-        let ended = Process {
-            exited_ns: Some(9),
-            ..process(7, "dd")
-        };
-        let before = Process {
-            exe: Some("/bin/dash".to_owned()),
-            ..process(7, "sh")
-        };
-        let merged = merge(&ended, before);
-        assert_eq!((merged.comm.as_str(), merged.exe), ("dd", None));
-        assert_eq!(merge(&process(7, "sh"), process(7, "dd")).comm, "dd");
-    }
-}
+#[path = "names_tests.rs"]
+mod tests;

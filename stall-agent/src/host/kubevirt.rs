@@ -4,10 +4,9 @@
 //! `/var/run/kubevirt/hotplug-disks/...`), so hot-plugged disks are found the same way. The nodes themselves are not
 //! opened.
 
-use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
+use rustix::fs::{AtFlags, CWD, FileType, StatxFlags};
 
 use super::HostRoot;
-use super::block_device::split_number;
 use crate::capture::OpenDisk;
 
 /// A monitor has some 100 files open.
@@ -35,9 +34,11 @@ pub fn open_disks(root: &HostRoot, pid: u32) -> Vec<OpenDisk> {
 fn open_disk(root: &HostRoot, file: &str) -> Option<OpenDisk> {
     // Sockets, pipes and the like have no path.
     let path = root.link(file).filter(|path| path.starts_with('/'))?;
-    let metadata = root.path(file).metadata().ok()?;
-    let device = metadata.file_type().is_block_device();
-    let (major, minor) = device.then(|| split_number(metadata.rdev())).flatten()?;
+    // A file's own server (FUSE, NFS) is not asked: it may never answer.
+    let as_known = AtFlags::STATX_DONT_SYNC;
+    let known = rustix::fs::statx(CWD, root.path(file), as_known, StatxFlags::TYPE).ok()?;
+    let device = FileType::from_raw_mode(known.stx_mode.into()) == FileType::BlockDevice;
+    let (major, minor) = device.then_some((known.stx_rdev_major, known.stx_rdev_minor))?;
     Some(OpenDisk { path, major, minor })
 }
 

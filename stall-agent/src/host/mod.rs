@@ -5,6 +5,7 @@
 //! is not UTF-8 has its bad bytes replaced.
 
 pub mod block_device;
+mod cached;
 pub mod cgroup;
 pub mod cgroup_paths;
 pub mod container;
@@ -23,9 +24,10 @@ pub mod reader;
 pub mod root;
 pub mod system;
 pub mod systemd;
+pub mod warm;
 
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;
 
 pub use reader::Reader;
 pub use root::HostRoot;

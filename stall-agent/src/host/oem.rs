@@ -1,8 +1,7 @@
 //! What `/oem` has: the cloud-init files that Elemental, and so Harvester, applies at each boot, in the order of their
 //! names. A change below `/etc` that is to survive a boot is repeated in one of them.
 //!
-//! `/oem` is a partition, often of the disk that hangs. Of the files only what is in memory is read; the list of names may
-//! wait for the disk, so this is for a thread of its own.
+//! `/oem` is a partition, often of the disk that hangs: only what is in memory is read.
 
 use super::HostRoot;
 use crate::capture::OemFile;
@@ -14,10 +13,10 @@ const WORD: &[u8] = b"fstrim";
 /// Its YAML files by name; `None` when there is no `/oem`.
 #[must_use]
 pub fn look(root: &HostRoot) -> Option<Vec<OemFile>> {
-    if !root.exists("oem") {
+    if !root.cached_is_there("oem") {
         return None;
     }
-    let mut names = root.names("oem");
+    let mut names = root.cached_names("oem");
     names.retain(|name| name.ends_with(".yaml") || name.ends_with(".yml"));
     names.sort_unstable();
     names.truncate(MAX_FILES);

@@ -3,7 +3,8 @@
 //! Sources, in this order: `/var/log/pods/<namespace>_<pod>_<uid>/` (kubelet), `/var/log/containers/
 //! <pod>_<namespace>_<container>-<id>.log` (kubelet), and the annotations `io.kubernetes.cri.*` in the container's
 //! `config.json` below containerd's runtime directory. Nothing is inferred from a host name. The two directories are
-//! listed at most once a second, since a pod may come while the trace runs; everything read is bounded.
+//! listed at most once a second, since a pod may come while the trace runs; everything read is bounded, and only what is in
+//! memory: the disk it lies on may be the one that hangs.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -22,6 +23,8 @@ const MAX_CONFIG: u64 = 1 << 20;
 const MAX_HOSTS: u64 = 64 << 10;
 /// First line of the hosts file of a pod that has a network of its own (`managedHostsHeader` of kubelet).
 const POD_NETWORK: &str = "# Kubernetes-managed hosts file.\n";
+/// kubelet runs 110 at most, unless told otherwise.
+const MOST_PODS: usize = 1024;
 const STALE: Duration = Duration::from_secs(1);
 /// Kubernetes names are DNS labels or subdomains: 253 characters at most.
 const MAX_NAME: usize = 253;
@@ -50,6 +53,14 @@ impl Pods {
             listed: None,
             by_uid: HashMap::new(),
             containers: HashMap::new(),
+        }
+    }
+
+    /// Looks at all of it, so that it is in memory.
+    pub fn look(&mut self) {
+        self.list_again();
+        for uid in self.by_uid.keys().take(MOST_PODS) {
+            let _addresses = self.addresses(uid);
         }
     }
 
@@ -102,7 +113,7 @@ impl Pods {
     fn addresses(&self, uid: &str) -> Vec<String> {
         let text = self
             .root
-            .text_within(format!("var/lib/kubelet/pods/{uid}/etc-hosts"), MAX_HOSTS);
+            .cached_text(format!("var/lib/kubelet/pods/{uid}/etc-hosts"), MAX_HOSTS);
         addresses(&text.unwrap_or_default())
     }
 
@@ -121,9 +132,9 @@ impl Pods {
         if self.listed.is_some_and(|listed| listed.elapsed() < STALE) {
             return false;
         }
-        let pods = self.root.names("var/log/pods");
+        let pods = self.root.cached_names("var/log/pods");
         self.by_uid = pods.iter().filter_map(|name| pod_directory(name)).collect();
-        let logs = self.root.names("var/log/containers");
+        let logs = self.root.cached_names("var/log/containers");
         self.containers = logs.iter().filter_map(|name| container_log(name)).collect();
         self.listed = Some(Instant::now());
         true

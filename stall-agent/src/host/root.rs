@@ -11,8 +11,8 @@ use rustix::fs::{Mode, OFlags, ResolveFlags};
 use rustix::io::{Errno, ReadWriteFlags};
 
 /// Entries of one directory that are looked at.
-const MAX_ENTRIES: usize = 65_536;
-const READ: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
+pub(super) const MAX_ENTRIES: usize = 65_536;
+pub(super) const READ: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
 /// Links are resolved as the host does, and lead nowhere outside of its root.
 const WITHIN: ResolveFlags = ResolveFlags::IN_ROOT.union(ResolveFlags::NO_MAGICLINKS);
 /// No name is looked up on a disk (`RESOLVE_CACHED`, 5.12).
@@ -30,7 +30,11 @@ pub struct Place {
 
 /// The directory that is `/` of the host: `/`, or where a container has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HostRoot(PathBuf);
+pub struct HostRoot {
+    path: PathBuf,
+    /// Whether it waits for a disk where it otherwise would not.
+    waits: bool,
+}
 
 impl Default for HostRoot {
     fn default() -> Self {
@@ -41,20 +45,32 @@ impl Default for HostRoot {
 impl HostRoot {
     #[must_use]
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self(path.into())
+        Self {
+            path: path.into(),
+            waits: false,
+        }
+    }
+
+    /// The same for a process that may wait for any disk: what it has read is in memory for others.
+    #[must_use]
+    pub fn waiting(&self) -> Self {
+        Self {
+            waits: true,
+            ..self.clone()
+        }
     }
 
     /// Whether the host's `/` is this process's own.
     #[must_use]
     pub fn is_own(&self) -> bool {
-        self.0 == Path::new("/")
+        self.path == Path::new("/")
     }
 
     /// Where a path of the host is found.
     #[must_use]
     pub fn path(&self, path: impl AsRef<Path>) -> PathBuf {
         let path = path.as_ref();
-        self.0.join(path.strip_prefix("/").unwrap_or(path))
+        self.path.join(path.strip_prefix("/").unwrap_or(path))
     }
 
     /// At most `limit` bytes of a file.
@@ -100,7 +116,12 @@ impl HostRoot {
         Some(String::from_utf8_lossy(&content).into_owned())
     }
 
-    fn open_resolved(&self, path: &Path, flags: OFlags, resolve: ResolveFlags) -> io::Result<File> {
+    pub(super) fn open_resolved(
+        &self,
+        path: &Path,
+        flags: OFlags,
+        resolve: ResolveFlags,
+    ) -> io::Result<File> {
         let root = self.open_root()?;
         let flags = flags | OFlags::CLOEXEC;
         Ok(rustix::fs::openat2(&root, path, flags, Mode::empty(), resolve)?.into())
@@ -110,7 +131,7 @@ impl HostRoot {
         OpenOptions::new()
             .read(true)
             .custom_flags(libc::O_PATH | libc::O_DIRECTORY)
-            .open(&self.0)
+            .open(&self.path)
     }
 
     /// Metadata of what a path of the host leads to, links resolved as the host does; opens no device and no pipe.
@@ -130,7 +151,10 @@ impl HostRoot {
     ///
     /// As the system reports them; `WouldBlock` for what is not in memory.
     pub fn cached_within(&self, path: impl AsRef<Path>, limit: u64) -> io::Result<Vec<u8>> {
-        let file = self.open_resolved(path.as_ref(), READ, IN_MEMORY)?;
+        if self.waits {
+            return self.bytes_within(path, limit);
+        }
+        let file = self.open_in_memory(path.as_ref(), READ)?;
         let length = regular_length(&file, limit)?;
         let mut content = vec![0; usize::try_from(length).unwrap_or(0)];
         let read = read_cached(&file, &mut content)?;
@@ -145,7 +169,7 @@ impl HostRoot {
     ///
     /// As the system reports them; `WouldBlock` for what is not in memory.
     pub fn cached_place_within(&self, path: impl AsRef<Path>) -> io::Result<Place> {
-        let file = self.open_resolved(path.as_ref(), OFlags::PATH, IN_MEMORY)?;
+        let file = self.open_resolved(path.as_ref(), OFlags::PATH, self.resolve())?;
         let below = || {
             let path = path_of(&file)?;
             let root = path_of(&self.open_root().ok()?)?;
@@ -156,6 +180,21 @@ impl HostRoot {
             path: below(),
             metadata: file.metadata()?,
         })
+    }
+
+    /// That nothing was read is written nowhere: it might wait for the filesystem's journal.
+    pub(super) fn open_in_memory(&self, path: &Path, flags: OFlags) -> io::Result<File> {
+        match self.open_resolved(path, flags | OFlags::NOATIME, self.resolve()) {
+            // Another user's, without CAP_FOWNER.
+            Err(error) if error.raw_os_error() == Some(libc::EPERM) => {
+                self.open_resolved(path, flags, self.resolve())
+            }
+            opened => opened,
+        }
+    }
+
+    pub(super) const fn resolve(&self) -> ResolveFlags {
+        if self.waits { WITHIN } else { IN_MEMORY }
     }
 
     /// Whether the kernel can open a file without waiting for a disk.

@@ -3,7 +3,7 @@
 //! systemd.unit(5): a unit's file is the first in the order of [`PLACES`]; one that is a link to `/dev/null` or
 //! empty is masked; `*.wants/` links enable it; drop-ins `<unit>.d/*.conf` add to it, in the order of their names, those of a
 //! higher place instead of those of the same name below. Whether a service runs is told by its cgroup. systemd
-//! itself is not asked.
+//! itself is not asked. The disk they lie on may be the one that hangs: what is not in memory is as if it were not there.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt as _;
@@ -33,15 +33,15 @@ const MAX_ENTRIES: usize = 1024;
 #[must_use]
 pub fn trim_schedule(root: &HostRoot) -> TrimSchedule {
     let timer = unit(root, "fstrim.timer");
-    let stamp = root.metadata_within("var/lib/systemd/timers/stamp-fstrim.timer");
+    let stamp = root.cached_metadata("var/lib/systemd/timers/stamp-fstrim.timer");
     TrimSchedule {
         timer,
         service: unit(root, "fstrim.service"),
-        last_run_unix_ns: stamp.ok().map(|stamp| {
+        last_run_unix_ns: stamp.map(|stamp| {
             let seconds = stamp.mtime().saturating_mul(1_000_000_000);
             seconds.saturating_add(stamp.mtime_nsec())
         }),
-        fstab: fstab(&root.text_within("etc/fstab", MAX_FSTAB).unwrap_or_default()),
+        fstab: fstab(&root.cached_text("etc/fstab", MAX_FSTAB).unwrap_or_default()),
     }
 }
 
@@ -66,20 +66,20 @@ fn unit(root: &HostRoot, name: &str) -> UnitState {
 
 fn is_masked(root: &HostRoot, file: &str) -> bool {
     let is_empty = || {
-        let metadata = root.metadata_within(file);
-        metadata.is_ok_and(|metadata| metadata.is_file() && metadata.len() == 0)
+        let metadata = root.cached_metadata(file);
+        metadata.is_some_and(|metadata| metadata.is_file() && metadata.len() == 0)
     };
-    root.link(file).as_deref() == Some("/dev/null") || is_empty()
+    root.cached_link(file).as_deref() == Some("/dev/null") || is_empty()
 }
 
 /// Also a link that leads nowhere here.
 fn is_there(root: &HostRoot, path: &str) -> bool {
-    root.path(path).symlink_metadata().is_ok()
+    root.cached_is_there(path)
 }
 
 fn is_wanted(root: &HostRoot, name: &str) -> bool {
     PLACES.iter().any(|place| {
-        let folders = root.names(place);
+        let folders = root.cached_names(place);
         let mut wants = folders.iter().filter(|folder| folder.ends_with(".wants"));
         wants.any(|wants| is_there(root, &format!("{place}/{wants}/{name}")))
     })
@@ -108,7 +108,7 @@ fn settings(root: &HostRoot, name: &str, file: &str) -> BTreeMap<String, String>
     let texts = std::iter::once(file.to_owned()).chain(drop_ins(root, name));
     for path in texts {
         read_settings(
-            &root.text_within(path, MAX_UNIT).unwrap_or_default(),
+            &root.cached_text(path, MAX_UNIT).unwrap_or_default(),
             &mut values,
         );
     }
@@ -119,7 +119,7 @@ fn drop_ins(root: &HostRoot, name: &str) -> Vec<String> {
     let mut found = BTreeMap::new();
     for place in PLACES {
         let folder = format!("{place}/{name}.d");
-        for file in root.names(&folder) {
+        for file in root.cached_names(&folder) {
             if file.ends_with(".conf") {
                 let path = format!("{folder}/{file}");
                 found.entry(file).or_insert(path);

@@ -30,7 +30,9 @@ impl<'a> Patient<'a> {
     fn repeat(&self, mut step: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
         loop {
             match step() {
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                // A call with a timeout that a signal interrupts is not restarted (signal(7)).
+                Err(error)
+                    if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
                 done => return done,
             }
             if Instant::now() >= self.until {

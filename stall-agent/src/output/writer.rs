@@ -72,6 +72,20 @@ impl Writer {
     }
 }
 
+/// Does what may hang in a process of its own, and waits so long for its end. False when it goes on after that. Comes before
+/// there is any other thread.
+///
+/// # Errors
+///
+/// When there can be no such process.
+pub fn errand(within: Duration, act: impl FnOnce()) -> io::Result<bool> {
+    let (ours, theirs) = UnixStream::pair()?;
+    patient::in_steps(&ours)?;
+    apart(|| writing::run_errand(&theirs, act))?;
+    drop(theirs);
+    Ok(Patient::new(&ours, within).read(&mut [0]).is_ok())
+}
+
 /// Does something in a process that is nobody's child, so that nobody has to wait for it.
 pub(super) fn apart(act: impl FnOnce()) -> io::Result<()> {
     // SAFETY: the agent has one thread when it makes its outputs. In a test there are others; what runs in the new process

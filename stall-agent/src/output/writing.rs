@@ -5,6 +5,7 @@
 //! the kernel's, and no pipe that somebody waits for the end of. When the other end goes before the document was whole,
 //! nothing comes of it.
 
+use std::ffi::CStr;
 use std::fs::File;
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, RawFd};
@@ -19,6 +20,9 @@ use super::piece::{self, PIECE};
 use super::place::Place;
 use crate::confine;
 
+/// What such a process is called.
+const WRITER: &CStr = c"stall-writer";
+
 /// What is written to.
 #[derive(Debug)]
 pub(super) enum Target {
@@ -29,15 +33,24 @@ pub(super) enum Target {
 
 /// The whole life of the process.
 pub(super) fn serve(socket: &UnixStream, target: &Target) {
-    alone_in_the_world(|| match target {
+    alone_in_the_world(WRITER, || match target {
         Target::File(path) => file(socket, path),
         Target::Stdout => stdout(socket),
     });
 }
 
+/// The whole life of a process that does something else, and lets go of its end of the socket when that is done.
+pub(super) fn run_errand(socket: &UnixStream, act: impl FnOnce()) {
+    alone_in_the_world(c"stall-reader", || {
+        if alone(&[socket.as_raw_fd()]).is_ok() {
+            act();
+        }
+    });
+}
+
 /// The whole life of the process that writes messages: what comes through the socket goes to stderr, until there is no more.
 pub(super) fn pass_on(socket: &UnixStream) {
-    alone_in_the_world(|| {
+    alone_in_the_world(WRITER, || {
         let Ok(mut stderr) = held_alone(io::stderr().as_fd(), socket) else {
             return;
         };
@@ -48,10 +61,10 @@ pub(super) fn pass_on(socket: &UnixStream) {
     });
 }
 
-fn alone_in_the_world(act: impl FnOnce()) {
+fn alone_in_the_world(name: &CStr, act: impl FnOnce()) {
     // Signals are for the process that traces; the end of that is the end of this one.
     let _ = SigSet::all().thread_block();
-    let _ = rustix::thread::set_name(c"stall-writer");
+    let _ = rustix::thread::set_name(name);
     // What it panics of is told by the silence of its end.
     let _ = catch_unwind(AssertUnwindSafe(act));
 }

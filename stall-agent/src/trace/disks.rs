@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use super::aside::Aside;
-use crate::capture::{Disk, DiskFacts, DiskStat, InFlight};
+use crate::capture::{Disk, DiskFacts, DiskStat, InFlight, NameGap};
 use crate::host::HostRoot;
 use crate::host::block_device::{self, WholeDisk};
 use crate::host::mounts::Mounts;
@@ -70,22 +70,37 @@ impl HostDisks {
         }
     }
 
-    /// Requests the kernel counted in flight on a disk when the window had ended.
+    /// Requests the kernel counted in flight on a disk when the window had ended; `None` also where it is known to count none
+    /// (`blk_mq_check_inflight()` asks `blk_do_io_stat()` since 5.15).
     pub(super) fn in_flight_at_end(&self, seen: &Seen) -> Option<InFlight> {
+        let facts = self.facts.as_ref().and_then(Aside::peek);
+        let facts = facts.and_then(|facts| facts.get(&seen.name));
+        if facts.is_some_and(|(_, facts)| facts.iostats == Some(false)) {
+            return None;
+        }
         self.at_end.get(&seen.name)?.in_flight
     }
 
-    /// The rows of the capture: the disks seen, and those they are stacked with.
+    /// The rows of the capture: the disks seen, and those they are stacked with. That facts are missing is told in `gaps`.
     #[must_use]
     pub(super) fn rows(
         mut self,
         seen: &[Seen],
         wanted: &HashSet<(u32, u32)>,
+        gaps: &mut Vec<NameGap>,
         complete: impl Fn(&mut Disk),
     ) -> Vec<Disk> {
         let read = self.facts.take();
         let read = read.and_then(|facts| facts.end(PATIENCE));
-        let facts = read.map_or_else(Facts::new, |facts| self.with_new(seen, facts));
+        let is_there = read.is_some();
+        let mut facts = read.unwrap_or_default();
+        if !(is_there && self.add_new(seen, &mut facts)) {
+            gaps.push(NameGap {
+                what: "disks".to_owned(),
+                reason: "/sys had not answered at the end".to_owned(),
+                count: seen.len() as u64,
+            });
+        }
         self.all_rows(seen, wanted, &facts, complete)
     }
 
@@ -132,17 +147,26 @@ impl HostDisks {
         }
     }
 
-    /// Disks that came after the window began as well.
-    fn with_new(&self, seen: &[Seen], mut facts: Facts) -> Facts {
-        let new: Vec<WholeDisk> = seen
-            .iter()
-            .filter(|disk| !facts.contains_key(&disk.name))
-            .filter_map(|disk| block_device::by_name(&self.root, &disk.name))
-            .collect();
-        if !new.is_empty() {
-            facts.extend(all_facts(&self.root, new));
+    /// Those of disks that came after the window began as well, unless that takes too long: a queue that is being changed while
+    /// its disk does not answer cannot be read. False when it did.
+    fn add_new(&self, seen: &[Seen], facts: &mut Facts) -> bool {
+        let names = seen.iter().map(|disk| &disk.name);
+        let new = names.filter(|name| !facts.contains_key(*name));
+        let new: Vec<String> = new.cloned().collect();
+        if new.is_empty() {
+            return true;
         }
-        facts
+        let root = self.root.clone();
+        let look = Aside::begin("new-disk-facts", move || {
+            let found = new
+                .iter()
+                .filter_map(|name| block_device::by_name(&root, name));
+            all_facts(&root, found.collect())
+        });
+        let read = look.end(PATIENCE);
+        let is_there = read.is_some();
+        facts.extend(read.unwrap_or_default());
+        is_there
     }
 }
 

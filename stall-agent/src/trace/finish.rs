@@ -70,7 +70,8 @@ fn close(
     session.inventory.look_again(&session.host_root);
     let end_ns = session.window.end_ns;
     guard.part(Part::Interval, || session.snapshot(end_ns));
-    drain(session, sources, guard);
+    // All of them: with the hooks gone nobody sends any more.
+    while drain(session, sources, guard) {}
     found.unwrap_or_default()
 }
 
@@ -150,13 +151,16 @@ fn capture(
     let long_sleeps = kept(own, session.long_sleeps, |row| row.end_ns);
     let snapshots = session.snapshots;
     let inventory = guard.part(Part::Inventory, || session.inventory.end(&names.gaps));
-    let inventory = inventory.unwrap_or_default();
+    let mut inventory = inventory.unwrap_or_default();
     let states = guard.rows(Part::Sums, || states(maps))?;
     let disks = guard.part(Part::Disks, || {
         let wanted = inventory::disks_of(&inventory);
-        session.host_disks.rows(&session.disks, &wanted, |disk| {
-            read_clock(disk, &snapshots, &states);
-        })
+        let gaps = &mut inventory.name_gaps;
+        session
+            .host_disks
+            .rows(&session.disks, &wanted, gaps, |disk| {
+                read_clock(disk, &snapshots, &states);
+            })
     });
     let sums = guard.part(Part::Sums, || {
         (snapshots.use_rows(maps), snapshots.series_rows(&states))

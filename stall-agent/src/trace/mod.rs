@@ -148,6 +148,7 @@ impl Watched<'_> {
             sources,
             shown,
         } = self;
+        let mut more = false;
         loop {
             tokio::select! {
                 biased;
@@ -160,25 +161,32 @@ impl Watched<'_> {
                 () = at(end) => return false,
                 () = shown.left() => return true,
                 _ = ticks.tick() => {
-                    drain(session, sources, guard);
+                    more = drain(session, sources, guard);
                     let found = guard.part(Part::Interval, || session.tick(end));
                     shown.show(session, &found.unwrap_or_default(), guard);
                 }
-                () = ready(&mut sources.records) => drain(session, sources, guard),
+                () = ready(&mut sources.records, more) => {
+                    more = drain(session, sources, guard);
+                }
                 () = logged(sources.logs.as_mut()) => {}
             }
         }
     }
 }
 
-/// Takes in the records that are there.
-fn drain(session: &mut Session, sources: &mut Sources, guard: &mut Guard<'_>) {
-    guard.part(Part::Records, || session.drain(sources.records.get_mut()));
+/// Takes in records that are there. True when there may be more.
+fn drain(session: &mut Session, sources: &mut Sources, guard: &mut Guard<'_>) -> bool {
+    let more = guard.part(Part::Records, || session.drain(sources.records.get_mut()));
+    more.unwrap_or(false)
 }
 
-/// Once there are records. Readiness is taken back first: what comes while they are read makes the
+/// Once there are records, at once when there are `more`. Readiness is taken back first: what comes while they are read makes the
 /// ring ready again.
-async fn ready(records: &mut AsyncFd<RingBuf<MapData>>) {
+async fn ready(records: &mut AsyncFd<RingBuf<MapData>>, more: bool) {
+    if more {
+        // So that whoever else waits is asked, and the runtime sees what has come.
+        return tokio::task::yield_now().await;
+    }
     match records.readable_mut().await {
         Ok(mut guard) => guard.clear_ready(),
         // Ticks read the ring, too.

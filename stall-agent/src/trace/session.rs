@@ -23,6 +23,8 @@ use crate::overhead::Timing;
 use crate::probe::loader::Attached;
 use crate::progress::{Line, Progress, Verbosity, Worst};
 
+/// Records taken in before signals and the end of the window are looked at again: some 20 ms of them.
+const AT_ONCE: usize = 4_096;
 /// Recorded requests and sleeps kept of each kind.
 const KEPT: usize = 2_000;
 
@@ -139,15 +141,21 @@ impl Session {
         }
     }
 
-    /// Takes in the records that are there.
-    pub(super) fn drain(&mut self, ring: &mut RingBuf<MapData>) {
-        while let Some(bytes) = ring.next() {
+    /// Takes in records that are there. True when there may be more of them: who sends them faster than they are taken in must
+    /// not keep the window open.
+    pub(super) fn drain(&mut self, ring: &mut RingBuf<MapData>) -> bool {
+        let mut left = AT_ONCE;
+        while left > 0
+            && let Some(bytes) = ring.next()
+        {
             match records::decode(&bytes) {
                 Some(record) => self.take_in(record),
                 None => self.own.undecodable_records += 1,
             }
+            left -= 1;
         }
         self.names.poll();
+        left == 0
     }
 
     /// Closes an interval. Returns the tasks in D at its end.

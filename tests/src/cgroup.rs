@@ -13,7 +13,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use nix::sys::stat::{major, minor};
 use nix::unistd::Pid;
 
 use crate::interrupt::{self, TakeDown};
@@ -120,19 +119,6 @@ impl IoGroup {
         // SAFETY: between fork and exec only write(2) on an open descriptor is called.
         unsafe { command.pre_exec(join) };
         Ok(())
-    }
-
-    /// Bounds the writes (discards too) per second on a disk.
-    pub fn throttle_writes(&self, dev: u64, per_second: u64) -> Result<()> {
-        let device = format!("{}:{}", major(dev), minor(dev));
-        let (file, line) = match self.version {
-            1 => (
-                "blkio.throttle.write_iops_device",
-                format!("{device} {per_second}"),
-            ),
-            _ => ("io.max", format!("{device} wiops={per_second}")),
-        };
-        fs::write(self.path().join(file), line).with_context(|| format!("setting {file}"))
     }
 
     /// Bounds the memory of its processes.

@@ -57,8 +57,8 @@ fn may_be_victims(used: &Use) -> bool {
     is_waited_for(used.op) && used.actor != UNKNOWN
 }
 
-/// Whether an actor sent discards to a device.
-fn submits(discards: &[DiscardGroup], device: &str, actor: u32) -> bool {
+/// Whether an actor sent discards to a device, for itself.
+pub(super) fn submits(discards: &[DiscardGroup], device: &str, actor: u32) -> bool {
     discards.iter().any(|group| {
         is_discard(group.op)
             && group.device == device

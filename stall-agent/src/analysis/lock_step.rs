@@ -6,6 +6,7 @@
 
 use stall_common::actor::UNKNOWN;
 
+use super::exposure::submits;
 use super::{batch, is_discard, is_waited_for, ratio};
 use crate::capture::{Capture, EndedRequest};
 use crate::report::model::{DiscardGroup, LockStep};
@@ -23,16 +24,11 @@ pub(super) fn of_disk(
     disk: u16,
 ) -> Option<LockStep> {
     let cycles = cycles(&ends(capture, disk));
-    let submits = |actor| {
-        discards
-            .iter()
-            .any(|group| group.device == id && group.actor == actor)
-    };
     let victims = capture.slow_requests.iter().filter(|request| {
         request.disk == disk
             && is_waited_for(request.op)
             && request.actor != UNKNOWN
-            && !submits(request.actor)
+            && !submits(discards, id, request.actor)
     });
     let places: Vec<f64> = victims
         .filter_map(|request| place(&cycles, request))

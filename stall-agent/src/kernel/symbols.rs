@@ -327,16 +327,6 @@ ffffffffc0100000 t xfs_trim\t[xfs]
         }
     }
 
-    #[test]
-    fn reads_the_running_kernels_table_quickly() {
-        let wanted: Vec<u64> = (1..1000)
-            .map(|n| 0xffff_ffff_8100_0000 + n * 4096)
-            .collect();
-        let start = std::time::Instant::now();
-        let symbols = Symbols::of_kernel(&HostRoot::default(), &wanted);
-        eprintln!("{:?}, {} symbols", start.elapsed(), symbols.frames.len());
-    }
-
     proptest! {
         #[test]
         fn any_table_is_read(table in "([0-9a-f]{1,16} [tTwWdA] [a-z_]{1,8}(\t\\[ext4\\])?\n){0,20}.{0,80}", wanted: u64) {

@@ -16,6 +16,6 @@ pub use schema::schema;
 pub(crate) use sheet::word;
 pub use sheet::{Paint, sheet};
 pub use summary::summary;
-pub(crate) use summary::{headline, lost};
+pub(crate) use summary::{headline, kind as kind_in_words, lost};
 pub use text::{bytes, duration, escape, factor, share, thousands};
 pub(crate) use text::{cut, width, wrap};

@@ -32,9 +32,9 @@ pub fn summary(report: &Report, written_to: Option<&str>) -> String {
     page.text()
 }
 
-/// What it was, how sure, and in what time.
-pub(crate) fn headline(report: &Report) -> String {
-    let kind = match report.verdict.kind {
+/// What it was.
+pub(crate) const fn kind(kind: Kind) -> &'static str {
+    match kind {
         Kind::HostTrim => "a filesystem trim on this host",
         Kind::GuestTrim => "a guest's own trim",
         Kind::OtherDiscards => "discards",
@@ -45,7 +45,12 @@ pub(crate) fn headline(report: &Report) -> String {
         Kind::AboveTheDisk => "something above the disks",
         Kind::NoStall => "no stall",
         Kind::Inconclusive => "inconclusive",
-    };
+    }
+}
+
+/// What it was, how sure, and in what time.
+pub(crate) fn headline(report: &Report) -> String {
+    let kind = kind(report.verdict.kind);
     let sure = match report.verdict.confidence {
         Some(Confidence::High) => ", confidence high",
         Some(Confidence::Medium) => ", confidence medium",

@@ -147,7 +147,7 @@ fn missing_to_actors(trace: &Trace, disk: &StagedDisk) -> Result<u64> {
 }
 
 /// No loss that would make counts of requests wrong.
-pub(crate) fn nothing_lost(trace: &Trace) -> Result<()> {
+fn nothing_lost(trace: &Trace) -> Result<()> {
     for cause in OF_REQUESTS {
         same(cause, trace.lost(cause)?, 0)?;
     }

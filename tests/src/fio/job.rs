@@ -143,11 +143,6 @@ impl Job {
         self.set("rate_iops", &per_second)
     }
 
-    /// The share of reads in a mixture, in percent.
-    pub fn read_percent(self, percent: u8) -> Self {
-        self.set("rwmixread", &percent)
-    }
-
     /// Any other option of fio.
     pub fn option(self, name: &'static str, value: &str) -> Self {
         self.set(name, value)

@@ -19,7 +19,7 @@ use nix::unistd::Pid;
 use crate::scratch::Scratch;
 use crate::slow_disk::command::{ALL, Command, Setting};
 use crate::slow_disk::daemon::Options;
-use crate::slow_disk::{Delay, LockMode, Op, OpLog};
+use crate::slow_disk::{Delay, Op, OpLog};
 use crate::spawned::{state, threads, wait_until};
 
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
@@ -145,11 +145,6 @@ impl Daemon {
     /// Sets the time of one kind of operation, from its next start of service on.
     pub fn set_delay(&self, op: Op, delay: Delay) -> Result<()> {
         self.set(vec![Setting::Delay(op, delay)])
-    }
-
-    /// Sets what excludes what.
-    pub fn set_lock(&self, mode: LockMode) -> Result<()> {
-        self.set(vec![Setting::Lock(mode)])
     }
 
     /// Sets how many operations are served at once; 0 is no bound.

@@ -36,6 +36,18 @@ pub(super) fn stalled_under<'a>(
     under.find(|one| stalls.devices.contains(&one.id))
 }
 
+/// Whether what is wrong with a stalled disk reaches another device, by rule T3 or A2.
+pub(super) fn lies_below(
+    findings: &Findings,
+    stalls: &Stalls,
+    below: &Device,
+    device: &Device,
+) -> bool {
+    let by_server = is_served(findings, device) && !is_served(findings, below);
+    let is_stalled = stalls.devices.contains(&below.id);
+    is_stalled && below.id != device.id && (by_server || device.physical.contains(&below.id))
+}
+
 /// Rule A3: when no device is stalled, and tasks were in D for long.
 pub(super) fn weigh_tasks(findings: &Findings, stalls: &Stalls) -> Option<Hypothesis> {
     if !stalls.devices.is_empty() || stalls.tasks.is_empty() {

@@ -1,6 +1,5 @@
-//! Weighs discards, disk by disk and origin by origin: rules D1 to D7.
+//! Weighs discards, disk by disk and origin by origin: rules D1 to D7, B1 and B2.
 
-use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
 use stall_common::actor::UNKNOWN;
@@ -47,19 +46,12 @@ const fn kind(origin: Origin) -> Kind {
     }
 }
 
-/// Supported before undecided before refuted; then by confidence; then by what is explained.
-pub(super) fn stronger_first(one: &Hypothesis, other: &Hypothesis) -> Ordering {
-    let rank = |hypothesis: &Hypothesis| match hypothesis.standing {
-        Standing::Supported => 0,
-        Standing::Undecided => 1,
-        Standing::Refuted => 2,
-        Standing::NotWeighed => 3,
-    };
-    let score = |hypothesis: &Hypothesis| hypothesis.score.unwrap_or(0.0);
-    rank(one)
-        .cmp(&rank(other))
-        .then(other.confidence.cmp(&one.confidence))
-        .then(score(other).total_cmp(&score(one)))
+/// What a comparison alone (D4) says of a hypothesis, before the table (B1) and the step (B2) lower it.
+pub(super) fn compared(findings: &Findings, hypothesis: &Hypothesis) -> Option<Confidence> {
+    let device = hypothesis.device.as_ref()?;
+    let case = Case::new(findings, device, hypothesis.origin?)?;
+    let outcome = case.decide(&mut Scales::default());
+    outcome.confidence.filter(|_| outcome.rule == "D4")
 }
 
 /// One disk and one origin.
@@ -123,7 +115,8 @@ impl<'a> Case<'a> {
         let ours = self.findings.blame_on(&self.device.id);
         let own_victims = self.groups.iter().filter(|group| is_own_victim(group));
         let own_victims: Vec<u32> = own_victims.map(|group| group.actor).collect();
-        let Some(share) = table::discard_share(ours, &own_victims) else {
+        let inferred = self.groups.iter().any(|group| group.inferred);
+        let Some(share) = table::discard_share(ours, &own_victims, inferred) else {
             return;
         };
         let enough = share >= rules::LEAST_BLAMED;

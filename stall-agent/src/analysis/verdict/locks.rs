@@ -14,7 +14,7 @@ use crate::report::model::{
     BlockedTask, Chain, ChainLink, Confidence, Fact, Hypothesis, Kind, Reason, Standing,
 };
 
-/// One hypothesis for each process at the end of a chain.
+/// One hypothesis for each of the processes at the end of chains, of those others waited for most.
 pub(super) fn weigh_all(
     findings: &Findings,
     stalls: &Stalls,

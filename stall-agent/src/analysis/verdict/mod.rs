@@ -3,6 +3,7 @@
 
 mod above;
 mod advice;
+mod between;
 mod comparison;
 mod confidence;
 mod discards;
@@ -32,7 +33,7 @@ pub(super) fn judge(findings: &Findings) -> Verdict {
     weighed.extend(above::weigh_tasks(findings, &stalls));
     let locks = locks::weigh_all(findings, &stalls, &weighed);
     weighed.extend(locks);
-    weighed.sort_by(discards::stronger_first);
+    between::settle(findings, &stalls, &mut weighed);
     let ruling = rule(findings, &stalls, &weighed);
     let culprits = ruling
         .cause
@@ -44,16 +45,12 @@ pub(super) fn judge(findings: &Findings) -> Verdict {
         confidence: ruling.confidence,
         stalled: ruling.stalled,
         sentence: words::sentence(findings, &stalls, &ruling, &culprits, &waiters)
-            + words::acquittal(&ruling, &weighed),
+            + words::acquittal(&ruling, &culprits, &weighed)
+            + &words::besides(findings, &ruling, &weighed),
         mount_points: device.as_ref().map_or_else(Vec::new, |id| {
             parties::mount_points(findings, id, &culprits)
         }),
-        unexplained_devices: stalls
-            .devices
-            .iter()
-            .filter(|id| Some(*id) != device.as_ref())
-            .cloned()
-            .collect(),
+        unexplained_devices: unexplained(&stalls, &weighed),
         advice: advice::advice(findings, &ruling, &culprits),
         lowered: ruling.lowered,
         device,
@@ -104,6 +101,16 @@ fn rule<'a>(findings: &Findings, stalls: &Stalls, weighed: &'a [Hypothesis]) -> 
         cause: None,
         lowered: Vec::new(),
     }
+}
+
+/// Stalled devices of which nothing is supported.
+fn unexplained(stalls: &Stalls, weighed: &[Hypothesis]) -> Vec<String> {
+    let is_explained = |id: &String| {
+        let mut ours = weighed.iter().filter(|one| one.device.as_ref() == Some(id));
+        ours.any(|one| one.standing == Standing::Supported)
+    };
+    let devices = stalls.devices.iter();
+    devices.filter(|id| !is_explained(id)).cloned().collect()
 }
 
 fn hypotheses(stalls: &Stalls, weighed: &[Hypothesis]) -> Vec<Hypothesis> {

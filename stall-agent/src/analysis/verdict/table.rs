@@ -40,8 +40,12 @@ pub(super) fn weigh_all(findings: &Findings, stalls: &Stalls) -> Vec<Hypothesis>
 
 /// Part of the time waited in slow requests on a device that the table lays on discards; `None` without enough
 /// recorded requests to say. Of those who are victims of their own discards it is not told apart from their other
-/// requests.
-pub(super) fn discard_share(blame: Option<&Blame>, own_victims: &[u32]) -> Option<f64> {
+/// requests, nor is that of `inferred` discards from that of others whose submitter the table does not know.
+pub(super) fn discard_share(
+    blame: Option<&Blame>,
+    own_victims: &[u32],
+    inferred: bool,
+) -> Option<f64> {
     let rows = &blame?.victims;
     let recorded = rows.iter().map(|row| row.recorded_ops).total();
     let own = |row: &BlameRow| {
@@ -51,9 +55,11 @@ pub(super) fn discard_share(blame: Option<&Blame>, own_victims: &[u32]) -> Optio
             0
         }
     };
-    let discards = rows
-        .iter()
-        .map(|row| laid(row, |cell| is_discard(cell.op)).saturating_add(own(row)));
+    let unknown = |row: &BlameRow| if inferred { row.unexplained_ns } else { 0 };
+    let discards = rows.iter().map(|row| {
+        let laid = laid(row, |cell| is_discard(cell.op));
+        laid.saturating_add(own(row)).saturating_add(unknown(row))
+    });
     (recorded >= rules::TABLE_OPS)
         .then(|| ratio(discards.total(), rows.iter().map(slow).total()))
         .flatten()
@@ -295,16 +301,20 @@ fn look_below(
     let Some(below) = below else {
         return outcome;
     };
+    tell_below(below, scales);
+    match outcome.standing {
+        Standing::Supported => undecided(rule),
+        Standing::Undecided | Standing::Refuted | Standing::NotWeighed => outcome,
+    }
+}
+
+pub(super) fn tell_below(below: &Device, scales: &mut Scales) {
     let slow_ops = below.stall.as_ref().map_or(0, |stall| stall.slow_ops);
     let text = format!("{} is slow as well: see there first", below.id);
     scales.put(
         false,
         evidence::of_count(Fact::StalledBelow, slow_ops, None, text),
     );
-    match outcome.standing {
-        Standing::Supported => undecided(rule),
-        Standing::Undecided | Standing::Refuted | Standing::NotWeighed => outcome,
-    }
 }
 
 impl Share {

@@ -4,9 +4,9 @@ use super::stalls::Stalls;
 use super::{Ruling, confidence, holder};
 use crate::analysis::Findings;
 use crate::report::model::{
-    Culprit, Device, Exposure, Hypothesis, Kind, Origin, Reason, Standing, Waiter,
+    Confidence, Culprit, Device, Exposure, Hypothesis, Kind, Origin, Reason, Standing, Waiter,
 };
-use crate::report::{duration, share, thousands};
+use crate::report::{duration, kind_in_words, share, thousands};
 
 pub(super) fn sentence(
     findings: &Findings,
@@ -33,14 +33,24 @@ pub(super) fn sentence(
     }
 }
 
-/// Said when something else is the cause: whoever reads it suspects the trim.
-pub(super) fn acquittal(ruling: &Ruling<'_>, weighed: &[Hypothesis]) -> &'static str {
+/// Said when something else is the cause, and somebody else's: whoever reads it suspects the trim.
+pub(super) fn acquittal(
+    ruling: &Ruling<'_>,
+    culprits: &[Culprit],
+    weighed: &[Hypothesis],
+) -> &'static str {
     let Some(cause) = ruling.cause.filter(|cause| cause.origin.is_none()) else {
         return "";
     };
+    let trims = |culprit: &Culprit| culprit.origin == Some(Origin::FilesystemTrim);
+    if culprits.iter().any(trims) {
+        return "";
+    }
+    // One that is not most of the discards there (D6) may have its part in it.
     let is_acquitted = |one: &Hypothesis| {
         one.kind == Kind::HostTrim
             && one.standing == Standing::Refuted
+            && one.rule.as_deref() != Some("D6")
             && one.device == cause.device
     };
     if weighed.iter().any(is_acquitted) {
@@ -48,6 +58,33 @@ pub(super) fn acquittal(ruling: &Ruling<'_>, weighed: &[Hypothesis]) -> &'static
     } else {
         ""
     }
+}
+
+/// A second cause on another device, as sure as `medium` or more: two disks can be slow for two reasons.
+pub(super) fn besides(findings: &Findings, ruling: &Ruling<'_>, weighed: &[Hypothesis]) -> String {
+    let Some(device) = ruling.cause.and_then(|cause| cause.device.as_ref()) else {
+        return String::new();
+    };
+    let is_second = |one: &&Hypothesis| {
+        let id = one.device.as_ref().filter(|id| *id != device);
+        one.standing == Standing::Supported
+            && one.confidence >= Some(Confidence::Medium)
+            && id.is_some_and(|id| !is_stacked(findings, id, device))
+    };
+    let second = weighed.iter().find(is_second);
+    let (Some(one), Some(id)) = (second, second.and_then(|one| one.device.as_ref())) else {
+        return String::new();
+    };
+    format!("; besides, on {id}, {}", kind_in_words(one.kind))
+}
+
+/// Whether one of them is made of the other: what is wrong with the one is seen on both.
+fn is_stacked(findings: &Findings, one: &str, other: &str) -> bool {
+    let mut devices = findings.devices.iter();
+    devices.any(|device| {
+        let made_of = |below: &str| device.physical.iter().any(|id| id == below);
+        (device.id == one && made_of(other)) || (device.id == other && made_of(one))
+    })
 }
 
 fn blame(
@@ -128,6 +165,10 @@ fn by_table(cause: &Hypothesis, id: &str, culprits: &[Culprit], waited: &str) ->
         Kind::Flushes => Some(format!(
             "{id} flushed its cache in {part} of the time waited in slow requests, most often asked by {name}{others}; {waited} waited"
         )),
+        Kind::SlowDevice | Kind::AboveTheDisk if is_doubtful(cause) => Some(format!(
+            "{id} is slow by itself, or its discards slow it: {part} of the slow requests' time, and more, is its own, yet they are \
+             slow while discards are in flight; {waited} waited; stop the discards and compare"
+        )),
         Kind::SlowDevice => Some(format!(
             "{id} itself is slow: {part} of the time waited in slow requests, and more, is its own; {waited} waited, \
              and no process is to blame"
@@ -149,6 +190,11 @@ fn by_table(cause: &Hypothesis, id: &str, culprits: &[Culprit], waited: &str) ->
         | Kind::NoStall
         | Kind::Inconclusive => None,
     }
+}
+
+/// Rule T4.
+pub(super) fn is_doubtful(cause: &Hypothesis) -> bool {
+    cause.rule.as_deref() == Some("T4")
 }
 
 /// The kernel's threads wait on behalf of processes; they count only when nobody else is known.

@@ -26,7 +26,7 @@ pub struct Verdict {
     pub culprits: Vec<Culprit>,
     /// Who waited, the most waiting first.
     pub waiters: Vec<Waiter>,
-    /// Devices that were slow and that the verdict does not explain.
+    /// Devices that were slow and of which no hypothesis is supported.
     pub unexplained_devices: Vec<String>,
     /// What lowered the confidence.
     pub lowered: Vec<Lowered>,

@@ -16,11 +16,8 @@ pub(super) fn steps(case: &Case<'_>) -> Vec<Step> {
         .chain(case.device().and_then(|device| device.volume.as_deref()))
         .filter_map(plain::word)
         .collect();
-    let mut steps: Vec<Step> = volumes
-        .iter()
-        .take(SHOWN)
-        .map(|one| replicas(one))
-        .collect();
+    let mut steps: Vec<Step> = case.doubt().into_iter().collect();
+    steps.extend(volumes.iter().take(SHOWN).map(|one| replicas(one)));
     steps.push(other_host(case, volumes.is_empty()));
     for address in addresses(&disks).into_iter().take(SHOWN) {
         steps.push(connection(&address));

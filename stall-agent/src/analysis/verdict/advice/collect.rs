@@ -8,10 +8,7 @@ use crate::report::model::Device;
 const SHOWN: usize = 4;
 
 pub(super) fn steps(case: &Case<'_>) -> Vec<Step> {
-    let mut steps = vec![
-        step::now("no process on this host is to blame: collect what the device and the kernel say, before anything is restarted")
-            .source("docs/principles.md of stall-agent, T1"),
-    ];
+    let mut steps = vec![case.doubt().unwrap_or_else(nobody)];
     for disk in case.physical().into_iter().take(SHOWN) {
         steps.extend(health(disk));
     }
@@ -22,6 +19,11 @@ pub(super) fn steps(case: &Case<'_>) -> Vec<Step> {
     ));
     steps.push(for_good());
     steps
+}
+
+fn nobody() -> Step {
+    step::now("no process on this host is to blame: collect what the device and the kernel say, before anything is restarted")
+        .source("docs/principles.md of stall-agent, T1")
 }
 
 /// What the disk says of itself.

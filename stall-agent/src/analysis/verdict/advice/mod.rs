@@ -24,7 +24,7 @@ mod timer;
 #[cfg(test)]
 mod tests;
 
-use super::Ruling;
+use super::{Ruling, words};
 use crate::analysis::Findings;
 use crate::report::model::{Advice, Culprit, Device, Kind, Origin};
 use step::Step;
@@ -100,6 +100,14 @@ impl Case<'_> {
     fn is_immutable(&self) -> bool {
         let os = self.findings.os.as_ref();
         os.is_some_and(|os| os.contains("Harvester")) || self.findings.trim.oem.is_some()
+    }
+
+    /// Rule T4: first of all, where discards may be the cause after all.
+    fn doubt(&self) -> Option<Step> {
+        let is_doubtful = self.ruling.cause.is_some_and(words::is_doubtful);
+        let text = "whether discards slow the device one window cannot tell: stop those that discards lists, if they go on, \
+                    trace again and compare";
+        is_doubtful.then(|| step::now(text).source("docs/principles.md of stall-agent, T4"))
     }
 
     /// Measure again.

@@ -1,6 +1,7 @@
 //! Verdicts on captures made by hand: the cause is found and named.
 
 mod acquittals;
+mod between;
 mod confidence;
 mod output;
 mod simulated;

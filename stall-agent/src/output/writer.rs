@@ -10,8 +10,9 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
+use nix::errno::Errno;
 use nix::sys::wait::{WaitStatus, waitpid};
-use nix::unistd::{ForkResult, fork};
+use nix::unistd::{ForkResult, Pid, fork};
 
 use super::Document;
 use super::patient::{self, Patient};
@@ -81,9 +82,23 @@ impl Writer {
 pub fn errand(within: Duration, act: impl FnOnce()) -> io::Result<bool> {
     let (ours, theirs) = UnixStream::pair()?;
     patient::in_steps(&ours)?;
-    apart(|| writing::run_errand(&theirs, act))?;
-    drop(theirs);
-    Ok(Patient::new(&ours, within).read(&mut [0]).is_ok())
+    // SAFETY: as in `apart`.
+    match unsafe { fork() }? {
+        ForkResult::Parent { child } => {
+            drop(theirs);
+            let is_done = Patient::new(&ours, within).read(&mut [0]).is_ok();
+            if is_done {
+                // It has let go of its end, and so has nothing left to do.
+                end_of(child)?;
+            }
+            Ok(is_done)
+        }
+        ForkResult::Child => {
+            writing::run_errand(&theirs, act);
+            // SAFETY: as in `apart`.
+            unsafe { libc::_exit(0) }
+        }
+    }
 }
 
 /// Does something in a process that is nobody's child, so that nobody has to wait for it.
@@ -91,12 +106,9 @@ pub(super) fn apart(act: impl FnOnce()) -> io::Result<()> {
     // SAFETY: the agent has one thread when it makes its outputs. In a test there are others; what runs in the new process
     // takes memory, which glibc and musl allow after a fork, and no lock that another thread may have held.
     match unsafe { fork() }? {
-        ForkResult::Parent { child } => loop {
-            match waitpid(child, None) {
-                Err(nix::errno::Errno::EINTR) => {}
-                Ok(WaitStatus::Exited(_, 0)) => return Ok(()),
-                ended => return Err(io::Error::other(format!("no process: {ended:?}"))),
-            }
+        ForkResult::Parent { child } => match end_of(child)? {
+            WaitStatus::Exited(_, 0) => Ok(()),
+            ended => Err(io::Error::other(format!("no process: {ended:?}"))),
         },
         ForkResult::Child => {
             // SAFETY: as above.
@@ -110,6 +122,15 @@ pub(super) fn apart(act: impl FnOnce()) -> io::Result<()> {
             };
             // SAFETY: ends this copy at once, without what the original does at its end.
             unsafe { libc::_exit(code) }
+        }
+    }
+}
+
+fn end_of(child: Pid) -> io::Result<WaitStatus> {
+    loop {
+        match waitpid(child, None) {
+            Err(Errno::EINTR) => {}
+            ended => return Ok(ended?),
         }
     }
 }
@@ -130,6 +151,7 @@ fn in_words(error: &io::Error, within: Duration) -> io::Error {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::time::Instant;
 
     use super::*;
 
@@ -137,6 +159,15 @@ mod tests {
 
     fn hello(writer: &mut dyn io::Write) -> io::Result<()> {
         writer.write_all(b"hello")
+    }
+
+    #[test]
+    fn an_errand_is_waited_for_a_while() {
+        assert!(errand(SOON, || {}).unwrap());
+        let begin = Instant::now();
+        let long = || std::thread::sleep(Duration::from_secs(3));
+        assert!(!errand(Duration::from_millis(200), long).unwrap());
+        assert!(begin.elapsed() < Duration::from_secs(2));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::io::Read as _;
 
 use super::identity::Identity;
 use super::{HostRoot, longhorn, namespace, systemd};
-use crate::capture::{Inventory, Process};
+use crate::capture::{Inventory, NameGap, Process};
 use crate::command;
 
 /// `kernel.pid_max` is at most 4,194,304.
@@ -20,7 +20,16 @@ const MAX_KEPT: usize = 4096;
 /// Reads all of it, but for `/oem`; takes milliseconds, and longer on a host that hangs: not for a thread that must not wait.
 #[must_use]
 pub fn look(root: &HostRoot) -> Inventory {
-    let (processes, processes_seen) = processes(root);
+    let Found {
+        processes,
+        seen: processes_seen,
+        left_out,
+    } = processes(root, MAX_KEPT);
+    let gap = (left_out > 0).then(|| NameGap {
+        what: "inventory".to_owned(),
+        reason: format!("more than {MAX_KEPT} processes called as those of VMs and volumes are"),
+        count: left_out,
+    });
     Inventory {
         processes,
         processes_seen,
@@ -28,23 +37,36 @@ pub fn look(root: &HostRoot) -> Inventory {
         trim: systemd::trim_schedule(root),
         oem: None,
         view: namespace::view(root),
-        name_gaps: Vec::new(),
+        name_gaps: gap.into_iter().collect(),
     }
 }
 
-/// The processes whose names promise to tell of VMs and volumes, and how many there are of all.
-fn processes(root: &HostRoot) -> (Vec<Process>, u64) {
+/// The processes whose names promise to tell of VMs and volumes.
+#[derive(Default)]
+struct Found {
+    processes: Vec<Process>,
+    /// Of all that there are.
+    seen: u64,
+    /// Beyond the most that are looked up: anybody can call a process so.
+    left_out: u64,
+}
+
+fn processes(root: &HostRoot, most: usize) -> Found {
     let identity = Identity::new(root.clone());
-    let mut found = Vec::new();
-    let mut seen = 0;
+    let mut found = Found::default();
     for pid in pids(root).take(MAX_PROCESSES) {
-        seen += 1;
-        if found.len() < MAX_KEPT && is_worth_reading(root, pid) {
+        found.seen += 1;
+        if !is_worth_reading(root, pid) {
+            continue;
+        }
+        if found.processes.len() < most {
             // One that ends meanwhile is not there.
-            found.extend(identity.process(pid, None));
+            found.processes.extend(identity.process(pid, None));
+        } else {
+            found.left_out += 1;
         }
     }
-    (found, seen)
+    found
 }
 
 fn pids(root: &HostRoot) -> impl Iterator<Item = u32> + use<> {

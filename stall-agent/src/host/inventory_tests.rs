@@ -37,6 +37,9 @@ fn finds_those_that_tell_of_vms_and_volumes() {
     pids.sort_unstable();
     assert_eq!(pids, [7, 9]);
     assert_eq!(inventory.processes_seen, 4);
+    assert!(inventory.name_gaps.is_empty());
+    let few = processes(&fixture.root(), 1);
+    assert!(few.processes.len() == 1 && few.left_out > 0);
 }
 
 /// Threads are no entries of `/proc`, and are not looked at: as many processes cost more than as many threads. One

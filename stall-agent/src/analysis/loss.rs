@@ -52,7 +52,6 @@ fn touches_of_own(name: &str) -> Touches {
         "records_not_kept" => Touches::Nothing,
         "undecodable_records" | "names_given_up" => Touches::Records,
         "stacks_without_symbols" | "task_iterations_failed" => Touches::Sleeps,
-        "program_recursion_misses" | "internal_errors" => Touches::Requests,
         _ => Touches::Requests,
     }
 }

@@ -31,8 +31,8 @@ pub(super) fn stalled_under<'a>(
     stalls: &Stalls,
     device: &Device,
 ) -> Option<&'a Device> {
-    let is_under = |one: &&Device| one.id != device.id && device.physical.contains(&one.id);
-    let mut under = findings.devices.iter().filter(is_under);
+    let devices = findings.devices.iter();
+    let mut under = devices.filter(|one| is_under(one, device));
     under.find(|one| stalls.devices.contains(&one.id))
 }
 
@@ -43,9 +43,13 @@ pub(super) fn lies_below(
     below: &Device,
     device: &Device,
 ) -> bool {
-    let by_server = is_served(findings, device) && !is_served(findings, below);
-    let is_stalled = stalls.devices.contains(&below.id);
-    is_stalled && below.id != device.id && (by_server || device.physical.contains(&below.id))
+    let by_server = || is_served(findings, device) && !is_served(findings, below);
+    stalls.devices.contains(&below.id) && (is_under(below, device) || by_server())
+}
+
+/// Whether a device is made of another one in the end, through the files behind loop devices too.
+pub(super) fn is_under(one: &Device, device: &Device) -> bool {
+    one.id != device.id && device.physical.contains(&one.id)
 }
 
 /// Rule A3: when no device is stalled, and tasks were in D for long.

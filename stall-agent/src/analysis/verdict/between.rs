@@ -3,6 +3,7 @@
 
 use std::cmp::Ordering;
 
+use super::comparison::EXPLAINED;
 use super::evidence::{self, Scales};
 use super::stalls::Stalls;
 use super::{above, discards, locks, table};
@@ -26,13 +27,11 @@ fn split_doubt(findings: &Findings, weighed: &mut [Hypothesis]) {
             continue;
         };
         let share = weighed[device].score.unwrap_or(1.0);
-        let text = "at least of the time each waited in slow requests is the device's own";
-        let itself = evidence::of_share(Fact::BlamedShare, share, None, text);
+        let itself = evidence::of_share(Fact::BlamedShare, share, None, table::ITS_OWN);
         weighed[discards].evidence_against.push(itself);
         weighed[discards].confidence = Some(Confidence::Low);
         let share = weighed[discards].score.unwrap_or(1.0);
-        let text = "of the slow requests would not have been slow without discards in flight";
-        let compared = evidence::of_share(Fact::ExplainedShare, share, None, text);
+        let compared = evidence::of_share(Fact::ExplainedShare, share, None, EXPLAINED);
         weighed[device].evidence_against.push(compared);
         weighed[device].confidence = Some(Confidence::Medium);
         weighed[device].rule = Some("T4".to_owned());

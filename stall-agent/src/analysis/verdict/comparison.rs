@@ -6,6 +6,10 @@ use crate::analysis::ratio;
 use crate::report::model::{Confidence, Device, Exposure, Fact, Standing};
 use crate::report::thousands;
 
+/// What the explained share is of.
+pub(super) const EXPLAINED: &str =
+    "of the slow requests would not have been slow without discards in flight";
+
 /// What a rule decided.
 pub(super) struct Outcome {
     pub(super) rule: &'static str,
@@ -93,8 +97,8 @@ fn tell_comparison(exposure: &Exposure, scales: &mut Scales) {
         );
     }
     if let Some(explained) = exposure.explained_share {
-        let text = "of the slow requests would not have been slow without discards in flight";
-        let item = evidence::of_share(Fact::ExplainedShare, explained, Some(explained_bound), text);
+        let bound = Some(explained_bound);
+        let item = evidence::of_share(Fact::ExplainedShare, explained, bound, EXPLAINED);
         scales.put(explained >= explained_bound, item);
     }
     let slow = exposure.exposed.slow_ops;

@@ -77,6 +77,10 @@ pub(super) const fn slow(row: &BlameRow) -> u64 {
     row.waited_ns.saturating_sub(row.fast_ns)
 }
 
+/// What the share of rule T1 is of.
+pub(super) const ITS_OWN: &str =
+    "at least of the time each waited in slow requests is the device's own";
+
 struct Table<'a> {
     findings: &'a Findings,
     stalls: &'a Stalls,
@@ -231,8 +235,7 @@ impl Table<'_> {
         let outcome = least.map_or_else(
             || undecided("T1"),
             |share| {
-                let text = "at least of the time each waited in slow requests is the device's own";
-                put_share(&mut scales, share, rules::DEVICE, text);
+                put_share(&mut scales, share, rules::DEVICE, ITS_OWN);
                 let mut outcome = rules::DEVICE.decide("T1", share, count(&rows));
                 if self.is_crowded(&mut scales) {
                     outcome.confidence = outcome.confidence.min(Some(Confidence::Low));

@@ -1,5 +1,6 @@
 //! The verdict in one sentence. Foreign names in it are as they were found; a terminal gets them escaped.
 
+use super::above::is_under;
 use super::stalls::Stalls;
 use super::{Ruling, confidence, holder};
 use crate::analysis::Findings;
@@ -80,11 +81,9 @@ pub(super) fn besides(findings: &Findings, ruling: &Ruling<'_>, weighed: &[Hypot
 
 /// Whether one of them is made of the other: what is wrong with the one is seen on both.
 fn is_stacked(findings: &Findings, one: &str, other: &str) -> bool {
-    let mut devices = findings.devices.iter();
-    devices.any(|device| {
-        let made_of = |below: &str| device.physical.iter().any(|id| id == below);
-        (device.id == one && made_of(other)) || (device.id == other && made_of(one))
-    })
+    let find = |id: &str| findings.devices.iter().find(|device| device.id == id);
+    let both = find(one).zip(find(other));
+    both.is_some_and(|(one, other)| is_under(one, other) || is_under(other, one))
 }
 
 fn blame(

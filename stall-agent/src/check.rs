@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use crate::host::HostRoot;
 use crate::kernel::prereq::{self, Capability, State};
 use crate::progress::sanitize;
+use stall_host::HostRoot;
 
 /// The answer; as JSON it is the document of `check --format json`.
 #[derive(Clone, Debug, Serialize)]

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use crate::cli::{self, ReportFormat};
 use crate::failure::Failure;
-use crate::host::HostRoot;
-use crate::host::block_device::{self, WholeDisk};
 use crate::output::Destination;
 use crate::progress::Verbosity;
+use stall_host::HostRoot;
+use stall_host::block_device::{self, WholeDisk};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -202,7 +202,7 @@ mod tests {
     use clap::Parser as _;
 
     use super::*;
-    use crate::host::fixture::Fixture;
+    use stall_host::fixture::Fixture;
 
     fn trace(arguments: &[&str]) -> Result<Trace, Failure> {
         let all = ["stall-agent", "trace"].iter().chain(arguments);

@@ -4,10 +4,10 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::capture::Capture;
 use crate::failure::Failure;
 use crate::output::{self, Output};
 use crate::progress::{sanitize, say};
+use stall_capture::Capture;
 
 /// Saves the capture where it was asked for, then has it judged. When that panics, the capture is kept in any case.
 ///
@@ -48,8 +48,8 @@ mod tests {
     use std::fs::{self, File};
 
     use super::*;
-    use crate::capture::{FORMAT, Host, Overhead, Settings, VERSION, Window};
     use crate::output::{Destination, Kind};
+    use stall_capture::{FORMAT, Host, Overhead, Settings, VERSION, Window};
 
     const CAPTURE: Kind = Kind {
         what: "the capture",

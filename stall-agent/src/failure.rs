@@ -5,13 +5,13 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::capture::ReadError;
-use crate::comparison::OutcomeKind;
-use crate::host::block_device::ResolveError;
 use crate::kernel::support::SupportError;
 use crate::output::reason;
 use crate::probe::loader::LoadError;
-use crate::report::model::Kind as Verdict;
+use stall_analysis::comparison::OutcomeKind;
+use stall_capture::ReadError;
+use stall_host::block_device::ResolveError;
+use stall_report::model::Kind as Verdict;
 
 /// Why there is no report. Each is shown as one sentence that says what to do.
 #[derive(Debug, thiserror::Error)]

@@ -10,17 +10,18 @@ use clap::Parser as _;
 use serde_json::Value;
 use unicode_width::UnicodeWidthStr as _;
 
-use crate::analysis::analyze;
-use crate::capture::{Capture, Process};
 use crate::cli::{Cli, Command};
 use crate::collect::{d_state, records};
 use crate::failure::Failure;
-use crate::host::mounts::Mounts;
-use crate::host::{cgroup, container, longhorn, network, pods, procfs, system, systemd};
 use crate::kernel::{btf::Btf, layout, support};
 use crate::progress::sanitize;
-use crate::report::{self, Paint, Report};
 use crate::{command, comparison, config, explain};
+use stall_analysis::analyze;
+use stall_capture::{Capture, Process};
+use stall_host::mounts::Mounts;
+use stall_host::{cgroup, container, longhorn, network, pods, procfs, system, systemd};
+use stall_report as report;
+use stall_report::{Paint, Report};
 
 /// The name of a folder in `fuzz/corpus`, and what takes the inputs in it.
 pub type Target = (&'static str, fn(&[u8]));
@@ -115,7 +116,7 @@ fn mount_table(text: &str) {
     }
 }
 
-fn is_absolute(entry: &crate::host::mounts::Entry) -> bool {
+fn is_absolute(entry: &stall_host::mounts::Entry) -> bool {
     entry.mount.mount_point.starts_with('/')
 }
 

@@ -1,16 +1,12 @@
 //! `stall-agent`: the disks of my VMs are slow; which process did it?
 //!
-//! Data flows one way: kernel hooks -> `collect` (with names from `host`) -> [`capture::Capture`]
-//! -> `analysis` -> `report` -> JSON and text. Nothing flows back: analysis reads no file and asks
-//! no kernel, and the report computes nothing.
+//! Data flows one way: kernel hooks -> `collect` (with names from `stall_host`) -> [`capture::Capture`]
+//! -> `stall_analysis` -> `stall_report` -> JSON and text. Nothing flows back: analysis reads no file and asks
+//! no kernel, and the report computes nothing. This crate is everything that touches the kernel, files and terminals.
 
-pub mod analysis;
-pub mod capture;
 pub mod check;
 pub mod cli;
 pub mod collect;
-pub mod command;
-pub mod comparison;
 pub mod config;
 pub mod confine;
 pub mod delivery;
@@ -18,7 +14,6 @@ pub mod explain;
 pub mod failure;
 #[doc(hidden)]
 pub mod fuzzed;
-pub mod host;
 pub mod kernel;
 pub mod live;
 pub mod manual;
@@ -26,5 +21,11 @@ pub mod output;
 pub mod overhead;
 pub mod probe;
 pub mod progress;
-pub mod report;
 pub mod trace;
+
+pub use stall_analysis as analysis;
+pub use stall_analysis::comparison;
+pub use stall_capture as capture;
+pub use stall_capture::command;
+pub use stall_host as host;
+pub use stall_report as report;

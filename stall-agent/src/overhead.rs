@@ -9,7 +9,7 @@ use aya::sys::{Stats, enable_stats};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike as _;
 
-use crate::capture::{Overhead, ProgramCost};
+use stall_capture::{Overhead, ProgramCost};
 
 /// How long the programs are timed: it costs each run of each of them two readings of a clock, and a second has all there is to
 /// know.

@@ -7,8 +7,8 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::report::duration;
-pub use crate::report::escape as sanitize;
+use stall_report::duration;
+pub use stall_report::escape as sanitize;
 
 /// How much is said on stderr.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,6 +1,6 @@
 //! The compiler and linker of the BPF side, and `.toolchain/bpf`, which tells the build of them.
 //!
-//! The file is `KEY=VALUE` lines; `stall-agent/build.rs` reads it. It is written only once these
+//! The file is `KEY=VALUE` lines; `stall-agent/programs/build.rs` reads it. It is written only once these
 //! very tools have built a BPF program.
 
 use std::fs;

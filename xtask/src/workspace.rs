@@ -60,7 +60,7 @@ impl Workspace {
         self.target.join(target).join("release")
     }
 
-    /// Where the BPF programs are built, as `stall-agent/build.rs` does.
+    /// Where the BPF programs are built, as `stall-agent/programs/build.rs` does.
     pub(crate) fn bpf_target(&self) -> PathBuf {
         self.target.join("bpf")
     }

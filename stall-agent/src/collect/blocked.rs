@@ -11,7 +11,8 @@ use super::d_state::Found;
 use super::maps::Maps;
 use super::records::{self, EndedSleep};
 use super::stacks::Stacks;
-use crate::capture::{self, Blocked, Holder, Process, UnfinishedSleep};
+use stall_capture as capture;
+use stall_capture::{Blocked, Holder, Process, UnfinishedSleep};
 
 /// A sleep the hooks say began this much before the task last ran was not one sleep: the wake-up
 /// between was not seen. Above the iterator's own error of a tick, at most 10 ms.
@@ -71,6 +72,7 @@ impl Tasks {
                     task: sleep.task,
                     stack: stacks.index_of(&task.frames),
                     killable: task.killable,
+                    io_wait: None,
                     start_ns,
                     holder: task.holder.clone().filter(|holder| is_there(holder)),
                 });
@@ -135,6 +137,7 @@ pub fn ended(maps: &Maps, stacks: &mut Stacks) -> Result<Vec<Blocked>> {
             task: key.task,
             stack: stacks.index(key.stack),
             killable: key.killable != 0,
+            io_wait: None,
             sleeps: sums.sleeps,
             blocked_ns: sums.blocked_ns,
             before_ns: sums.before_ns,
@@ -160,6 +163,7 @@ pub fn long(record: EndedSleep, stacks: &mut Stacks) -> capture::EndedSleep {
         task,
         stack: stacks.index(stack),
         killable,
+        io_wait: None,
         start_ns,
         end_ns,
         waker,

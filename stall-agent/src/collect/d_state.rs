@@ -9,7 +9,7 @@ use stall_common::blocked::{DTask, Lock, WAKEKILL};
 use stall_common::stack::DEPTH;
 
 use super::records::until_nul;
-use crate::capture::Holder;
+use stall_capture::Holder;
 
 /// A task in D.
 #[derive(Clone, Debug, PartialEq, Eq)]

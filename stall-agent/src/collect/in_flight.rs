@@ -6,7 +6,8 @@ use stall_common::request::{ACTIVE, CAME_BACK, OLDER, Op as Abi, Request};
 use super::maps::Maps;
 use super::records::EndedRequest;
 use super::stacks::Stacks;
-use crate::capture::{self, InFlight, Op, UnfinishedRequest};
+use stall_capture as capture;
+use stall_capture::{InFlight, Op, UnfinishedRequest};
 
 /// The requests that were submitted before `end_ns` and have not ended, oldest first. Read when
 /// the hooks are detached, so that nothing moves. `in_flight` is what the kernel then counts for a
@@ -46,10 +47,13 @@ pub fn unfinished(
 /// Whether the kernel counts no request of this operation's direction. Flushes it does not count.
 fn none(in_flight: InFlight, number: u8) -> bool {
     match op(number) {
-        Op::Read => in_flight.reads == 0,
-        Op::Write | Op::Preflush | Op::Discard | Op::SecureErase | Op::WriteZeroes => {
-            in_flight.writes == 0
-        }
+        Op::Read | Op::ReadAhead => in_flight.reads == 0,
+        Op::Write
+        | Op::AsyncWrite
+        | Op::Preflush
+        | Op::Discard
+        | Op::SecureErase
+        | Op::WriteZeroes => in_flight.writes == 0,
         Op::Flush | Op::Other => false,
     }
 }
@@ -75,6 +79,7 @@ pub fn ended(record: &EndedRequest, stacks: &mut Stacks) -> capture::EndedReques
         completed_ns: *completed_ns,
         overlap_ns: *overlap_ns,
         service_ns: *service_ns,
+        stands_for: 1.0,
         requeues: request.requeues,
         older: request.flags & OLDER != 0,
         stack: stacks.index(request.stack),

@@ -6,7 +6,9 @@
 use stall_common::histogram::wide_bounds;
 
 use super::series::bucket_of_quantile;
-use crate::capture::{Interval, IntervalDiscards, IntervalSeries, IntervalUse};
+use stall_capture::{
+    Interval, IntervalDiscards, IntervalDisk, IntervalSeries, IntervalUse, IntervalWaited,
+};
 
 /// A minute and more at a second each on a host with a thousand flows, hours on a quiet one.
 const BUDGET_BYTES: usize = 4 << 20;
@@ -125,6 +127,7 @@ fn join(first: &mut Interval, second: Interval) {
         series,
         discards,
         uses,
+        disks,
         blocked_tasks,
     } = second;
     (first.end_ns, first.blocked_tasks) = (end_ns, blocked_tasks);
@@ -140,6 +143,7 @@ fn join(first: &mut Interval, second: Interval) {
         |row| (row.disk, row.actor, row.op),
         add_use,
     );
+    merge(&mut first.disks, disks, |row| row.disk, add_disk);
     merge(
         &mut first.series,
         series,
@@ -178,6 +182,21 @@ fn add_use(sum: &mut IntervalUse, row: &IntervalUse) {
     sum.queue_ns += row.queue_ns;
     sum.device_ns += row.device_ns;
     sum.service_ns += row.service_ns;
+    sum.waited = match (sum.waited, row.waited) {
+        (Some(sum), Some(row)) => Some(IntervalWaited {
+            total_ns: sum.total_ns + row.total_ns,
+            slow_ops: sum.slow_ops + row.slow_ops,
+            slow_total_ns: sum.slow_total_ns + row.slow_total_ns,
+            overlap_ns: sum.overlap_ns + row.overlap_ns,
+        }),
+        _ => None,
+    };
+}
+
+fn add_disk(sum: &mut IntervalDisk, row: &IntervalDisk) {
+    sum.in_flight = row.in_flight;
+    sum.ended += row.ended;
+    sum.busy_ms += row.busy_ms;
 }
 
 fn add_series(sum: &mut IntervalSeries, row: &IntervalSeries) {
@@ -211,7 +230,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::capture::Op;
+    use stall_capture::Op;
 
     fn series(disk: u16, counts: &[(u8, u32)]) -> IntervalSeries {
         let ops = counts.iter().map(|(_, count)| u64::from(*count)).sum();
@@ -238,6 +257,12 @@ mod tests {
             queue_ns: ops * 10,
             device_ns: ops * 100,
             service_ns: ops * 50,
+            waited: Some(IntervalWaited {
+                total_ns: ops * 200,
+                slow_ops: ops / 2,
+                slow_total_ns: ops * 150,
+                overlap_ns: ops * 20,
+            }),
         }
     }
 

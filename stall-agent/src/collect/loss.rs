@@ -6,7 +6,7 @@ use anyhow::Result;
 use stall_common::loss::Loss as Cause;
 
 use super::maps::Maps;
-use crate::capture::Loss;
+use stall_capture::Loss;
 
 /// Losses that user space itself counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

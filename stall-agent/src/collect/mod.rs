@@ -1,4 +1,4 @@
-//! From the running programs' maps and records to a [`crate::capture::Capture`].
+//! From the running programs' maps and records to a [`stall_capture::Capture`].
 
 pub mod blocked;
 pub mod clock;

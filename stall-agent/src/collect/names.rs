@@ -8,9 +8,9 @@ use stall_common::actor::{FIRST, FLUSH_MACHINERY, UNKNOWN};
 
 use super::packed::{Groups, Packed};
 use super::records;
-use crate::capture::{Actor, NameGap, Process};
-use crate::host::procfs::Missing;
-use crate::host::{HostRoot, Reader, reader::Answer};
+use stall_capture::{Actor, NameGap, Process};
+use stall_host::procfs::Missing;
+use stall_host::{HostRoot, Reader, reader::Answer};
 
 /// `/proc` is waited for at the end no longer than this.
 const PATIENCE: Duration = Duration::from_millis(300);

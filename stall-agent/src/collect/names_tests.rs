@@ -1,7 +1,7 @@
 //! What is known of actors and tasks, and what is not.
 
 use super::*;
-use crate::host::fixture::Fixture;
+use stall_host::fixture::Fixture;
 
 fn process(pid: u32, comm: &str) -> Process {
     Process {

@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use super::in_flight::op;
 use super::maps::Maps;
-use crate::capture::Owner;
+use stall_capture::Owner;
 
 /// The rows of the capture. `paths` looks up the groups' paths by their ids.
 ///

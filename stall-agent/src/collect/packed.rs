@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::capture::Process;
+use stall_capture::Process;
 
 /// A process.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,7 +60,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::capture::{OpenDisk, Pod, ReplicaDirectory};
+    use stall_capture::{OpenDisk, Pod, ReplicaDirectory};
 
     fn text() -> impl Strategy<Value = String> {
         "\\PC{0,20}"

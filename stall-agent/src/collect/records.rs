@@ -6,7 +6,7 @@ use stall_common::disk::NAME_LEN;
 use stall_common::record::Kind;
 use stall_common::request::Request;
 
-use crate::capture::Waker;
+use stall_capture::Waker;
 
 /// A record, in user space's terms.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use stall_common::disk::{LATENCIES, Latency, Series as Shard};
 use stall_common::histogram::{BUCKETS, WIDE, middle, wide};
 use stall_common::uses::Use;
 
-use crate::capture::Histogram;
+use stall_capture::Histogram;
 
 /// Sums of one disk and operation since the start.
 pub struct Series {

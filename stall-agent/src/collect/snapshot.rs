@@ -12,8 +12,9 @@ use super::intervals::Intervals;
 use super::maps::Maps;
 use super::series::Series;
 use super::uses;
-use crate::capture::{
-    self, Histogram, Interval, IntervalDiscards, IntervalSeries, IntervalUse, Op,
+use stall_capture as capture;
+use stall_capture::{
+    Histogram, Interval, IntervalDiscards, IntervalSeries, IntervalUse, IntervalWaited, Op,
 };
 
 /// Everything read so far, and the intervals made of it.
@@ -64,6 +65,7 @@ impl Snapshots {
             series,
             discards,
             uses,
+            disks: Vec::new(),
             blocked_tasks,
         });
         self.last_ns = now_ns;
@@ -173,6 +175,12 @@ impl Snapshots {
                     queue_ns: now.queue_ns.saturating_sub(before.queue_ns),
                     device_ns: now.device_ns.saturating_sub(before.device_ns),
                     service_ns: now.service_ns.saturating_sub(before.service_ns),
+                    waited: Some(IntervalWaited {
+                        total_ns: now.total_ns().saturating_sub(before.total_ns()),
+                        slow_ops: now.slow_ops.saturating_sub(before.slow_ops),
+                        slow_total_ns: now.slow_total_ns.saturating_sub(before.slow_total_ns),
+                        overlap_ns: now.overlap_ns.saturating_sub(before.overlap_ns),
+                    }),
                 });
             }
         }

@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use stall_common::stack::DEPTH;
 
 use super::maps::Maps;
-use crate::capture::{Frame, Stack};
-use crate::host::HostRoot;
 use crate::kernel::symbols::Symbols;
+use stall_capture::{Frame, Stack};
+use stall_host::HostRoot;
 
 /// Stacks referred to so far. Their ids are those of the `STACKS` map, or of frames given here.
 #[derive(Clone, Default)]

@@ -15,7 +15,7 @@ use std::path::Path;
 
 use capability::{Capability, Until};
 
-use crate::capture::{Confinement, Lacking};
+use stall_capture::{Confinement, Lacking};
 
 /// Gives up what the rest of the run does not need. `works` tells whether the BPF maps and the iterator can be used, with
 /// the capabilities that are effective when it is called.

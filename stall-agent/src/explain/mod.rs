@@ -9,8 +9,8 @@ mod page;
 use std::fmt::Write as _;
 use std::sync::LazyLock;
 
-use crate::report::{escape, wrap};
 use page::{Entry, Heads};
+use stall_report::{escape, wrap};
 
 const REPORT: &str = "docs/report.md";
 const COMPARISON: &str = "docs/comparison.md";
@@ -208,40 +208,7 @@ fn write_entry(text: &mut String, entry: &Entry) {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::Value;
-
     use super::*;
-    use crate::report::documented::defined;
-    use crate::{comparison, report};
-
-    fn every_name(schema: &Value, root: &str) {
-        let mut count = 0;
-        for (section, names) in defined(schema, root) {
-            for name in names {
-                for term in [name.clone(), format!("{section}.{name}")] {
-                    let text = explain(&term).unwrap_or_else(|problem| panic!("{problem}"));
-                    assert!(
-                        text.lines().all(|line| line.chars().count() <= WIDTH),
-                        "{text}"
-                    );
-                    assert!(text.lines().count() >= 3, "{text}");
-                }
-                count += 1;
-            }
-            let text = explain(&section).unwrap_or_else(|problem| panic!("{problem}"));
-            assert!(
-                text.lines().all(|line| line.chars().count() <= WIDTH),
-                "{text}"
-            );
-        }
-        assert!(count > 50, "{count}");
-    }
-
-    #[test]
-    fn every_field_and_value_is_explained() {
-        every_name(&report::schema(), "Report");
-        every_name(&comparison::schema(), "Comparison");
-    }
 
     #[test]
     fn a_path_is_followed_from_type_to_type() {

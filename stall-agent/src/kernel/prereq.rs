@@ -12,7 +12,7 @@ pub use evidence::{Bpf, Evidence, KernelTypes, gather};
 pub use judgement::judge;
 
 use crate::failure::{Failure, code};
-use crate::host::HostRoot;
+use stall_host::HostRoot;
 
 /// One thing a trace needs or profits from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

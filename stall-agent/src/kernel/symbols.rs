@@ -7,8 +7,8 @@
 use std::collections::HashMap;
 use std::io::{self, BufRead, BufReader, Read as _};
 
-use crate::capture::Frame;
-use crate::host::HostRoot;
+use stall_capture::Frame;
+use stall_host::HostRoot;
 
 /// Longest line taken: `KSYM_NAME_LEN` is 512, the address and the module's name come on top.
 const MAX_LINE: u64 = 1024;

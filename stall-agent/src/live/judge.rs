@@ -5,11 +5,11 @@
 use std::collections::BTreeMap;
 
 use super::look::Look;
-use crate::analysis;
 use crate::collect::stacks;
-use crate::host::{HostRoot, cgroup_paths};
 use crate::kernel::symbols::Symbols;
-use crate::report::Report;
+use stall_analysis as analysis;
+use stall_host::{HostRoot, cgroup_paths};
+use stall_report::Report;
 
 /// Judges again and again.
 pub(super) struct Judge {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::capture::Capture;
+use stall_capture::Capture;
 
 /// What there is so far.
 pub struct Look {

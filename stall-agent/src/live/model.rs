@@ -5,11 +5,11 @@
 use stall_common::histogram::{WIDE, wide_bounds};
 
 use super::table::{Mark, Row};
-use crate::analysis::is_waited_for;
-use crate::report::model::{
+use stall_capture::is_waited_for;
+use stall_report::model::{
     BlockedTask, Device, DiscardGroup, Interval, IntervalDevice, Reason, UnfinishedRequest,
 };
-use crate::report::{Report, duration, escape, factor, headline, lost, share, thousands, word};
+use stall_report::{Report, duration, escape, factor, headline, lost, share, thousands, word};
 
 /// Rows of one kind: more have no room on any screen.
 const ROWS: usize = 100;

@@ -4,7 +4,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::{Color, Modifier, Style};
 
-use crate::report::{Paint, cut, width};
+use stall_report::{Paint, cut, width};
 
 /// What a row says by the way it looks, where that is not all that says it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

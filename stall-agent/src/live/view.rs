@@ -13,7 +13,7 @@ use super::look::Told;
 use super::model::Model;
 use super::table::{Column, Table, text};
 use crate::progress::clock;
-use crate::report::{Paint, cut, escape, width, wrap};
+use stall_report::{Paint, cut, escape, width, wrap};
 
 /// Lines of the verdict's sentence.
 const SENTENCE: usize = 4;
@@ -88,7 +88,7 @@ pub(super) fn title(devices: &[String], interval: Duration) -> String {
         escape(&devices.join(" "))
     };
     let interval = u64::try_from(interval.as_nanos()).unwrap_or(u64::MAX);
-    format!("{devices}, every {}", crate::report::duration(interval))
+    format!("{devices}, every {}", stall_report::duration(interval))
 }
 
 /// Draws it.

@@ -2,9 +2,9 @@
 //! ([`super::plan::Step::hook`]).
 
 use super::catalog::Need;
-use crate::capture::Gap;
 use crate::kernel::layout::{PARTS, Part};
 use crate::kernel::support::Facts;
+use stall_capture::Gap;
 
 /// What the agent asks of a kernel besides its programs.
 pub struct Outside {

@@ -18,11 +18,9 @@ use super::memlock::Room;
 use super::offer::{self, Offered};
 use super::plan::{Step, Verdict};
 use super::sizes::Sizes;
-use crate::capture::{Hook, HookState};
+use stall_capture::{Hook, HookState};
 
-/// The object `build.rs` made.
-pub(super) static OBJECT: &[u8] =
-    aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/stall-agent-ebpf"));
+pub(super) use stall_programs::OBJECT;
 
 /// The `log` level that `-v` turns on in the programs; 0 is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,8 +1,8 @@
 //! From facts to the programs to load; pure.
 
 use super::catalog::{CATALOG, Kind, Need, Row};
-use crate::capture::{Hook, HookState};
 use crate::kernel::support::Facts;
+use stall_capture::{Hook, HookState};
 
 /// What to do with one program.
 #[derive(Clone, Debug, PartialEq, Eq)]

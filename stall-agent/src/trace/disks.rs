@@ -7,10 +7,10 @@ use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use super::aside::Aside;
-use crate::capture::{Disk, DiskFacts, DiskStat, InFlight, NameGap};
-use crate::host::HostRoot;
-use crate::host::block_device::{self, WholeDisk};
-use crate::host::mounts::Mounts;
+use stall_capture::{Disk, DiskFacts, DiskStat, InFlight, NameGap};
+use stall_host::HostRoot;
+use stall_host::block_device::{self, WholeDisk};
+use stall_host::mounts::Mounts;
 
 /// Facts by name of the disk.
 type Facts = BTreeMap<String, (WholeDisk, DiskFacts)>;
@@ -268,7 +268,7 @@ fn counters(root: &HostRoot, disk: &str) -> Counters {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::capture::Partition;
+    use stall_capture::Partition;
 
     fn disk(
         name: &str,

@@ -10,18 +10,18 @@ use super::guard::{Guard, Part};
 use super::session::{Kept, Session};
 use super::start::Sources;
 use super::{drain, inventory, other};
-use crate::capture::{
-    Blocked, Capture, Confinement, Discards, Disk, FORMAT, Holder, Host, Overhead, Owner, Stack,
-    UnfinishedRequest, UnfinishedSleep, VERSION,
-};
 use crate::collect::d_state::Found;
 use crate::collect::loss::Own;
 use crate::collect::snapshot::Snapshots;
 use crate::collect::{blocked, clock, in_flight, loss, owner};
 use crate::confine::memory;
 use crate::failure::Failure;
-use crate::host::{HostRoot, cgroup_paths, procfs, system};
 use crate::overhead;
+use stall_capture::{
+    Blocked, Capture, Confinement, Discards, Disk, FORMAT, Holder, Host, HostWaits, Overhead,
+    Owner, Stack, UnfinishedRequest, UnfinishedSleep, VERSION,
+};
+use stall_host::{HostRoot, cgroup_paths, procfs, system};
 
 /// Ends the window now. `interrupted` says that it is before its time.
 pub(super) fn finish(
@@ -194,6 +194,7 @@ fn capture(
         loss: loss::rows(&lost, own),
         intervals: snapshots.intervals.into_rows(),
         inventory,
+        host_waits: HostWaits::default(),
         overhead: complete(overhead, ended),
         confinement: session.confinement.map(measured),
     })

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use super::aside::Aside;
-use crate::capture::{Inventory, NameGap, OemFile};
-use crate::host::{HostRoot, inventory, oem};
+use stall_capture::{Inventory, NameGap, OemFile};
+use stall_host::{HostRoot, inventory, oem};
 
 /// Each look is waited for at the end.
 const PATIENCE: Duration = Duration::from_millis(300);
@@ -101,7 +101,7 @@ pub(super) fn disks_of(inventory: &Inventory) -> HashSet<(u32, u32)> {
 
 fn merge(first: Inventory, mut last: Inventory) -> Inventory {
     for old in first.processes {
-        let same = |new: &&mut crate::capture::Process| {
+        let same = |new: &&mut stall_capture::Process| {
             (new.pid, new.start_boottime_ns) == (old.pid, old.start_boottime_ns)
         };
         let Some(new) = last.processes.iter_mut().find(same) else {
@@ -125,7 +125,7 @@ fn merge(first: Inventory, mut last: Inventory) -> Inventory {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::capture::{OpenDisk, Process};
+    use stall_capture::{OpenDisk, Process};
 
     fn vm(pid: u32, minors: &[u32]) -> Inventory {
         let open_disks = minors.iter().map(|&minor| OpenDisk {

@@ -21,7 +21,6 @@ use tokio::io::unix::AsyncFd;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Interval, MissedTickBehavior, interval_at, sleep_until};
 
-use crate::capture::Capture;
 use crate::config;
 use crate::failure::Failure;
 use crate::kernel::support::{self, Facts};
@@ -31,6 +30,7 @@ use guard::Guard;
 pub use guard::Part;
 use session::Session;
 use shown::Shown;
+use stall_capture::Capture;
 use start::{KernelLog, Sources};
 
 /// What a run may do to its process, and what the process wants to know of the run.

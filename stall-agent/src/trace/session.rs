@@ -7,7 +7,6 @@ use aya::maps::{MapData, RingBuf};
 use super::disks::{HostDisks, Seen};
 use super::inventory::Looks;
 use super::start::Parts;
-use crate::capture::{Confinement, EndedRequest, EndedSleep, Gap, Host, Settings, Window};
 use crate::collect::blocked::{self, Tasks};
 use crate::collect::d_state::Found;
 use crate::collect::loss::Own;
@@ -18,10 +17,11 @@ use crate::collect::snapshot::Snapshots;
 use crate::collect::stacks::Stacks;
 use crate::collect::{clock, in_flight};
 use crate::config;
-use crate::host::HostRoot;
 use crate::overhead::Timing;
 use crate::probe::loader::Attached;
 use crate::progress::{Line, Progress, Verbosity, Worst};
+use stall_capture::{Confinement, EndedRequest, EndedSleep, Gap, Host, Settings, Window};
+use stall_host::HostRoot;
 
 /// Records taken in before signals and the end of the window are looked at again: some 20 ms of them.
 const AT_ONCE: usize = 4_096;

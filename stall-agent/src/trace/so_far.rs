@@ -10,10 +10,10 @@ use super::finish::{self, Ends};
 use super::guard::{Guard, Part};
 use super::inventory;
 use super::session::Session;
-use crate::capture::{Capture, FORMAT, Overhead, VERSION, Window};
 use crate::collect::d_state::Found;
 use crate::collect::loss;
 use crate::live::Look;
+use stall_capture::{Capture, FORMAT, HostWaits, Overhead, VERSION, Window};
 
 /// Addresses of the stacks that were read before, by their ids in the map.
 pub(super) type Frames = HashMap<u64, Vec<u64>>;
@@ -50,11 +50,7 @@ pub(super) fn so_far(
     })
 }
 
-fn capture(
-    session: &Session,
-    ends: Ends,
-    loss: &[crate::capture::Loss],
-) -> anyhow::Result<Capture> {
+fn capture(session: &Session, ends: Ends, loss: &[stall_capture::Loss]) -> anyhow::Result<Capture> {
     let maps = &session.maps;
     let names = session.names.so_far();
     let states = finish::states(maps)?;
@@ -94,6 +90,7 @@ fn capture(
         loss: loss.to_vec(),
         intervals: session.snapshots.intervals.so_far(),
         inventory,
+        host_waits: HostWaits::default(),
         overhead: Overhead::default(),
         confinement: session.confinement.clone(),
     })

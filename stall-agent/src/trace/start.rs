@@ -17,14 +17,12 @@ use super::disks::HostDisks;
 use super::other;
 use super::session::Session;
 use super::undisturbed::Undisturbed;
-use crate::capture::{Confinement, Gap, Host};
 use crate::collect::maps::{self, Maps};
 use crate::collect::names::Names;
 use crate::collect::{clock, d_state};
 use crate::config;
 use crate::confine;
 use crate::failure::Failure;
-use crate::host::{HostRoot, block_device, system};
 use crate::kernel::support::Facts;
 use crate::overhead;
 use crate::probe::coverage;
@@ -32,6 +30,8 @@ use crate::probe::loader::{self, Attached, Loaded};
 use crate::probe::plan::{self, Step};
 use crate::probe::sizes::{Limits, Sizes};
 use crate::progress::{Verbosity, say};
+use stall_capture::{Confinement, Gap, Host};
+use stall_host::{HostRoot, block_device, system};
 
 /// Sleeps from this length on have their stack taken: below, taking it would cost a good part of
 /// the sleep.

@@ -241,6 +241,7 @@ fn empty_capture() -> String {
         overhead: Overhead::default(),
         confinement: None,
         inventory: capture::Inventory::default(),
+        host_waits: capture::HostWaits::default(),
     };
     serde_json::to_string(&capture).expect("a capture is plain data")
 }

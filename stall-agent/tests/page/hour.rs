@@ -80,6 +80,7 @@ fn used(disk: u16, actor: u32, second: u64) -> IntervalUse {
         queue_ns: 1_000,
         device_ns: wave(second / 20, u64::from(actor) + u64::from(disk)) * 1_000_000,
         service_ns: 1_000,
+        waited: None,
     }
 }
 

@@ -5,10 +5,10 @@ use std::path::Path;
 
 use aya::maps::MapType;
 
-use crate::host::HostRoot;
 use crate::kernel::support::{self, Facts, SupportError};
 use crate::kernel::symbols;
 use crate::probe::memlock::Room;
+use stall_host::HostRoot;
 
 /// Everything that [`super::judge`] decides from.
 #[derive(Clone, Debug, Default)]

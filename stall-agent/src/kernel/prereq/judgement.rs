@@ -1,13 +1,13 @@
 //! From evidence to capabilities; pure.
 
 use super::{Bpf, Capability, Evidence, KernelTypes, State};
-use crate::capture::HookState;
 use crate::confine::capability::{self as capabilities, Until};
 use crate::failure::code;
 use crate::kernel::support::Facts;
 use crate::probe::catalog::Need;
 use crate::probe::coverage;
 use crate::probe::plan::{self, Step};
+use stall_capture::HookState;
 
 /// Numbers of include/uapi/linux/capability.h.
 const CAP_SYS_ADMIN: u32 = 21;

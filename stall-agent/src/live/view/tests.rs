@@ -8,9 +8,9 @@ use ratatui::buffer::Cell;
 use ratatui::style::Color;
 
 use super::*;
-use crate::analysis::analyze;
-use crate::capture::Capture;
-use crate::report::Report;
+use stall_analysis::analyze;
+use stall_capture::Capture;
+use stall_report::Report;
 
 const HOSTILE: &str = "a\u{1b}[2J\nSO FAR: no stall\u{202e}\u{9b}31m\t\u{200b}\u{6c38}\u{301}\u{301}\u{301}\u{e0041}z";
 const CASES: [&str; 6] = [

@@ -1,0 +1,92 @@
+//! What a disk worked for, moment by moment, from the requests that were recorded one by one.
+//!
+//! A request's service ends with its completion and begins, at the earliest, with the completion before it (in
+//! what order is [`super::served`]'s): services of one disk never overlap.
+
+use super::most;
+use super::served::{Served, served};
+use stall_capture::{EndedRequest, Op, Use};
+
+/// Whose requests, and what they asked for.
+pub(super) type Group = (u32, Op);
+
+/// Time the disk worked for one request; of nobody when it stood still.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Service {
+    pub(super) start_ns: u64,
+    pub(super) end_ns: u64,
+    pub(super) group: Option<Group>,
+    request: Id,
+}
+
+/// Which request: its queueing, its end and its sector.
+type Id = (u64, u64, u64);
+
+impl Service {
+    pub(super) fn is_of(&self, request: &EndedRequest) -> bool {
+        self.request == id(request)
+    }
+}
+
+/// The services of one disk, in order.
+pub(super) struct Services(Vec<Service>);
+
+impl Services {
+    /// Of the recorded requests of one disk, in order of completion, and the sums of all of them.
+    pub(super) fn new<'a>(
+        requests: impl Iterator<Item = &'a EndedRequest>,
+        uses: impl Iterator<Item = &'a Use>,
+    ) -> Self {
+        let served = served(requests);
+        let most = most::by_group(&served, uses);
+        let cut = |one: &Served<'_>| {
+            let most = most.get(&group(one.request));
+            cut(one, most.map(|most| most.of(one.request)))
+        };
+        let mut services: Vec<Service> = served.iter().flat_map(cut).collect();
+        services.sort_by_key(|service| (service.end_ns, service.start_ns));
+        Self(services)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Those that have a part in a span of time.
+    pub(super) fn within(&self, start_ns: u64, end_ns: u64) -> impl Iterator<Item = &Service> {
+        let first = self.0.partition_point(|service| service.end_ns <= start_ns);
+        self.0[first..]
+            .iter()
+            .take_while(move |service| service.start_ns < end_ns)
+    }
+}
+
+pub(super) const fn group(request: &EndedRequest) -> Group {
+    (request.actor, request.op)
+}
+
+/// A disk that stood still for a while serves somebody first when it goes on: what exceeds the usual by far is the
+/// disk's own.
+fn cut(served: &Served<'_>, most_ns: Option<u64>) -> impl Iterator<Item = Service> + use<> {
+    let Served {
+        request,
+        start_ns,
+        end_ns,
+    } = *served;
+    let from_ns = most_ns.map_or(start_ns, |most| start_ns.max(end_ns.saturating_sub(most)));
+    let request_id = id(request);
+    let service = move |start_ns, end_ns, group| Service {
+        start_ns,
+        end_ns,
+        group,
+        request: request_id,
+    };
+    let stood_still = (from_ns > start_ns).then(|| service(start_ns, from_ns, None));
+    stood_still
+        .into_iter()
+        .chain([service(from_ns, end_ns, Some(group(request)))])
+}
+
+const fn id(request: &EndedRequest) -> Id {
+    (request.queued_ns, request.completed_ns, request.sector)
+}

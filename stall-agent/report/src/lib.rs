@@ -1,0 +1,27 @@
+//! The report: the JSON contract and the words for people. It computes nothing; numbers come from
+//! `analysis`, and each is defined in `docs/report.md`.
+
+pub mod model;
+mod page;
+mod schema;
+mod sheet;
+mod summary;
+mod text;
+
+pub use model::{Report, SCHEMA};
+pub use page::page;
+pub use schema::schema;
+pub use sheet::word;
+pub use sheet::{Paint, sheet};
+pub use summary::{headline, kind as kind_in_words, lost, summary};
+pub use text::{bytes, cut, duration, escape, factor, share, thousands, width, wrap};
+
+/// The report on a recorded capture. Through JSON, as the analysis rests on this crate as it is outside its own tests.
+#[cfg(test)]
+fn judged(path: &str) -> Report {
+    let file = std::fs::File::open(path).expect("the fixture is part of the repository");
+    let capture = stall_capture::Capture::read(file).expect("it was recorded by this program");
+    let report = serde_json::to_value(stall_analysis::analyze(&capture));
+    let report = report.expect("a report is plain data");
+    serde_json::from_value(report).expect("the model is the same")
+}

@@ -126,6 +126,7 @@ mod tests {
             queue_ns: 0,
             device_ns,
             service_ns: 0,
+            waited: None,
         };
         capture.intervals = vec![Interval {
             start_ns: START,

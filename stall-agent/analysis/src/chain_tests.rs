@@ -44,6 +44,7 @@ fn slept(
         task,
         stack: Some(stack),
         killable: false,
+        io_wait: None,
         start_ns: START + from,
         end_ns: START + to,
         waker: waker.map(|id| Waker {
@@ -58,6 +59,7 @@ fn slept(
         task,
         stack: Some(stack),
         killable: false,
+        io_wait: None,
         sleeps: 1,
         blocked_ns: to - from,
         before_ns: 0,
@@ -127,6 +129,7 @@ fn of_a_sleep_that_goes_on_the_kernel_tells_the_holder() {
                 task,
                 stack: Some(stack),
                 killable: false,
+                io_wait: None,
                 start_ns: START - SECOND,
                 holder,
             });

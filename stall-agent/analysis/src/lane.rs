@@ -103,6 +103,7 @@ mod tests {
             task,
             stack,
             killable: false,
+            io_wait: None,
             start_ns,
             end_ns,
             waker: None,

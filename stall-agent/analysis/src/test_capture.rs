@@ -108,6 +108,7 @@ pub(super) fn ended(actor: u32, op: Op, (queued_ns, completed_ns): (u64, u64)) -
         requeues: 0,
         older: false,
         stack: None,
+        stands_for: 1.0,
     }
 }
 
@@ -164,6 +165,7 @@ impl Builder {
             overhead: capture::Overhead::default(),
             confinement: None,
             inventory: capture::Inventory::default(),
+            host_waits: capture::HostWaits::default(),
         })
     }
 
@@ -356,6 +358,7 @@ impl Builder {
             task,
             stack: Some(stack),
             killable: false,
+            io_wait: None,
             sleeps: 1,
             blocked_ns: window_ns,
             before_ns,
@@ -372,6 +375,7 @@ impl Builder {
             task,
             stack: Some(stack),
             killable: false,
+            io_wait: None,
             start_ns,
             holder: None,
         });

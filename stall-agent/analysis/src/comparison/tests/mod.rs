@@ -16,7 +16,7 @@ const SECOND: u64 = 1_000_000_000;
 
 /// A trim that held up three others, traced for 6 s.
 fn before() -> Capture {
-    let text = include_bytes!("../../../../tests/fixtures/captures/trim.json");
+    let text = include_bytes!("../../../../../tests/fixtures/captures/trim.json");
     let mut capture = Capture::read(text.as_slice()).unwrap();
     capture.host.boot_id = Some("a boot".to_owned());
     capture
@@ -48,7 +48,7 @@ fn later(mut capture: Capture) -> Capture {
 
 /// Without the trim: nobody discards.
 fn without_trim(mut capture: Capture) -> Capture {
-    let discards = |op: Op| crate::is_discard(op);
+    let discards = |op: Op| stall_capture::is_discard(op);
     capture.uses.retain(|used| !discards(used.op));
     capture.series.retain(|series| !discards(series.op));
     capture.discards.clear();

@@ -56,6 +56,6 @@ pub(super) fn install(workspace: &Workspace) -> Result<Option<Toolchain>> {
         );
         return Ok(None);
     }
-    linker::install(workspace, pins::LLVM)?;
+    linker::install(workspace, Path::new(RUSTC), pins::LLVM)?;
     Ok(find(workspace))
 }

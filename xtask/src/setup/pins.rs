@@ -18,18 +18,6 @@ pub(super) const COMPILER: [&str; 4] = [
     "rust-web-clippy",
 ];
 
-/// What building `bpf-linker` for that LLVM takes.
-pub(super) fn linker_packages(llvm: u32) -> [String; 4] {
-    let named = [format!("llvm-{llvm}-dev"), format!("libpolly-{llvm}-dev")];
-    let [llvm, polly] = named;
-    [
-        llvm,
-        polly,
-        "zlib1g-dev".to_owned(),
-        "libzstd-dev".to_owned(),
-    ]
-}
-
 pub(super) fn linker_name() -> String {
     format!("bpf-linker {BPF_LINKER}")
 }
@@ -37,10 +25,7 @@ pub(super) fn linker_name() -> String {
 /// What to do where set-up can do nothing.
 pub(super) fn advice() -> String {
     format!(
-        "no compiler for BPF: install the Debian packages {} {} as root, or a rustup nightly with rust-src \
-         and {} for its LLVM",
+        "no compiler for BPF: install the Debian packages {} as root, or a rustup nightly with rust-src",
         COMPILER.join(" "),
-        linker_packages(LLVM).join(" "),
-        linker_name()
     )
 }

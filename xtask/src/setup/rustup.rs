@@ -25,7 +25,7 @@ pub(super) fn install(workspace: &Workspace) -> Result<Option<Toolchain>> {
     let Some(nightly) = nightlies.iter().find(known) else {
         return Ok(None);
     };
-    linker::install(workspace, nightly.llvm)?;
+    linker::install(workspace, &nightly.bin.join("rustc"), nightly.llvm)?;
     let dir =
         linker::find(workspace, nightly.llvm).context("bpf-linker is built, and does not run")?;
     Ok(Some(nightly.toolchain(dir)))

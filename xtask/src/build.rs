@@ -1,7 +1,6 @@
-//! `cargo xtask build` and `run`: the agent, release build.
+//! `cargo xtask build` and `run`: the agent that is handed out, and the one that is there soonest.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::Result;
@@ -9,24 +8,19 @@ use anyhow::Result;
 use crate::workspace::Workspace;
 use crate::{process, setup};
 
-/// Builds the agent and prints where it is.
+/// Builds the agent (release) and prints where it is.
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {
-    let agent = agent(workspace)?;
-    println!("{}", agent.display());
+    setup::run(workspace, &[])?;
+    release(workspace, &["stall-agent"])?;
+    println!("{}", workspace.release("stall-agent").display());
     Ok(())
 }
 
-/// Builds the agent and becomes it.
+/// Builds the agent as the tests do and becomes it.
 pub(crate) fn run_agent(workspace: &Workspace, arguments: &[OsString]) -> Result<()> {
-    let agent = agent(workspace)?;
-    process::become_program(Command::new(agent).args(arguments))
-}
-
-/// Sets up, builds the agent, and says where it is.
-pub(crate) fn agent(workspace: &Workspace) -> Result<PathBuf> {
-    setup::run(workspace)?;
-    release(workspace, &["stall-agent"])?;
-    Ok(workspace.release("stall-agent"))
+    setup::run(workspace, &[])?;
+    process::run(&mut dev(workspace, &["stall-agent"]))?;
+    process::become_program(Command::new(workspace.dev("stall-agent")).args(arguments))
 }
 
 /// The release build of `packages`.
@@ -36,6 +30,18 @@ pub(crate) fn release(workspace: &Workspace, packages: &[&str]) -> Result<()> {
     command.args(packages.iter().flat_map(|package| ["--package", package]));
     process::run(&mut command)
 }
+
+/// The build that is there soonest, of these programs; of the same packages each time, so that what they depend on is built once.
+pub(crate) fn dev(workspace: &Workspace, programs: &[&str]) -> Command {
+    let mut command = workspace.cargo();
+    command.args(["build", "--locked"]);
+    command.args(PACKAGES.iter().flat_map(|package| ["--package", package]));
+    command.args(programs.iter().flat_map(|program| ["--bin", program]));
+    command
+}
+
+/// The agent, and what stages its incidents.
+pub(crate) const PACKAGES: [&str; 2] = ["stall-agent", "stall-tests"];
 
 /// The variable by which cargo is told the linker of a target.
 pub(crate) fn linker_variable(target: &str) -> String {

@@ -25,7 +25,7 @@ use sources::Origin;
 
 /// Builds everything, and with `check` once more from a copy of the sources elsewhere.
 pub(crate) fn run(workspace: &Workspace, check: bool) -> Result<()> {
-    setup::run(workspace)?;
+    setup::run(workspace, &[])?;
     for architecture in &ALL {
         architecture.ensure_standard_library()?;
     }

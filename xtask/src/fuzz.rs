@@ -50,7 +50,7 @@ pub(crate) struct Wanted {
 pub(crate) fn run(workspace: &Workspace, wanted: &Wanted) -> Result<()> {
     let fuzz = Fuzz::new(workspace)?;
     let targets = fuzz.chosen(&wanted.targets)?;
-    setup::run(workspace)?;
+    setup::run(workspace, &[])?;
     fuzz.build(workspace)?;
     let mut broken = Vec::new();
     for target in targets {

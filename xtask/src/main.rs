@@ -3,7 +3,6 @@
 //! Each command sets up what it needs, streams what it runs, and exits non-zero with one sentence
 //! on stderr when it fails. Nothing here is needed by the agent at run time.
 
-mod bench;
 mod build;
 mod demo;
 mod deny;
@@ -11,11 +10,10 @@ mod dist;
 mod fuzz;
 mod lab;
 mod miri;
-mod mixes;
 mod objcopy;
 mod process;
 mod setup;
-mod soak;
+mod staged;
 mod test;
 mod tidy;
 mod toolchain;
@@ -129,9 +127,9 @@ fn run(chore: Chore) -> Result<ExitCode> {
         Chore::Build => build::run(&workspace)?,
         Chore::Run { arguments } => build::run_agent(&workspace, &arguments)?,
         Chore::Test => return Ok(test::run(&workspace)),
-        Chore::Bench { arguments } => bench::run(&workspace, &arguments)?,
-        Chore::Mixes { arguments } => mixes::run(&workspace, &arguments)?,
-        Chore::Soak { arguments } => soak::run(&workspace, &arguments)?,
+        Chore::Bench { arguments } => staged::bench(&workspace, &arguments)?,
+        Chore::Mixes { arguments } => staged::run(&workspace, "mixes", &arguments)?,
+        Chore::Soak { arguments } => staged::run(&workspace, "soak", &arguments)?,
         Chore::Fuzz {
             targets,
             seconds,

@@ -1,14 +1,47 @@
-//! Running other programs: no stdin, output streamed, a failure told in one sentence.
+//! Running other programs: no stdin, output streamed or kept in a log, a failure told in one sentence.
 
 use std::env;
+use std::fs::File;
+use std::io::Write as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 
 use anyhow::{Context as _, Result, bail};
 
-/// Runs `command` to its end; what it prints is streamed.
+/// Where output goes that is not shown.
+static LOG: OnceLock<File> = OnceLock::new();
+
+/// From here on, what is run and said goes there; or to the one given before.
+pub(crate) fn keep_output_in(log: File) {
+    LOG.get_or_init(|| log);
+}
+
+/// One line of our own.
+pub(crate) fn say(line: &str) {
+    match LOG.get() {
+        // A log that cannot be written is told of by what is run.
+        Some(mut log) => drop(writeln!(log, "{line}")),
+        None => eprintln!("{line}"),
+    }
+}
+
+/// Runs `command` to its end; what it prints is streamed, or kept in the log.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
+    match LOG.get() {
+        Some(log) => run_into(command, log),
+        None => wait(command),
+    }
+}
+
+/// Runs `command` to its end, with what it prints in `log`.
+pub(crate) fn run_into(command: &mut Command, log: &File) -> Result<()> {
+    command.stdout(log.try_clone()?).stderr(log.try_clone()?);
+    wait(command)
+}
+
+fn wait(command: &mut Command) -> Result<()> {
     let name = name(command);
     let status = command.stdin(Stdio::null()).status();
     let status = status.with_context(|| format!("{name} does not start"))?;

@@ -3,25 +3,28 @@
 //! Two ways: Debian's packages, or a rustup nightly with `rust-src`. What is complete already is
 //! taken; else Debian's packages where apt can install them. Says what it installs, changes nothing
 //! that is there, and is quick when nothing is missing. Where neither way is open, one sentence.
+//! Each command has only those programs installed that it runs.
 
 mod apt;
 mod debian;
 mod linker;
 mod pins;
 mod proof;
-mod runtime;
+pub(crate) mod runtime;
 mod rustup;
 
 use std::fs;
 
 use anyhow::{Context as _, Result};
 
+use crate::process;
 use crate::toolchain::Toolchain;
 use crate::workspace::Workspace;
+use runtime::{Program, STAGING, TESTS};
 
 /// Sets up, and says what is in use.
 pub(crate) fn report(workspace: &Workspace) -> Result<()> {
-    let toolchain = run(workspace)?;
+    let toolchain = run(workspace, &[STAGING, TESTS])?;
     say(&format!(
         "ready: {}, {}",
         toolchain.version,
@@ -30,14 +33,17 @@ pub(crate) fn report(workspace: &Workspace) -> Result<()> {
     Ok(())
 }
 
-/// Leaves a working toolchain recorded in `.toolchain/bpf`.
-pub(crate) fn run(workspace: &Workspace) -> Result<Toolchain> {
+/// Leaves a working toolchain recorded in `.toolchain/bpf`, and these programs installed.
+pub(crate) fn run(workspace: &Workspace, programs: &[&[Program]]) -> Result<Toolchain> {
     let setup = Setup::new(workspace)?;
     let toolchain = setup.toolchain()?;
     setup.record(&toolchain)?;
-    runtime::ensure()?;
+    runtime::ensure(programs)?;
     Ok(toolchain)
 }
+
+/// Begins each line about what set-up does.
+pub(crate) const MARK: &str = "setup: ";
 
 struct Setup<'a> {
     workspace: &'a Workspace,
@@ -102,5 +108,5 @@ impl<'a> Setup<'a> {
 
 /// One line about what set-up does.
 pub(crate) fn say(message: &str) {
-    eprintln!("setup: {message}");
+    process::say(&format!("{MARK}{message}"));
 }

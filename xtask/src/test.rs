@@ -14,6 +14,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 
+use crate::setup::runtime::{STAGING, TESTS};
 use crate::toolchain::Toolchain;
 use crate::workspace::Workspace;
 use crate::{build, deny, dist, process, setup, tidy, vm};
@@ -40,7 +41,7 @@ pub(crate) fn run(workspace: &Workspace) -> ExitCode {
         tally: Tally::default(),
         failures: Vec::new(),
     };
-    let toolchain = run.needed("set-up", || setup::run(workspace));
+    let toolchain = run.needed("set-up", || setup::run(workspace, &[STAGING, TESTS]));
     run.checks(toolchain.as_ref());
     run.suites();
     run.kernels();

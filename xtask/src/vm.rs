@@ -47,7 +47,7 @@ const WITHIN: Duration = Duration::from_secs(900);
 /// Runs checks on the kernels of these names, or on all.
 pub(crate) fn run(workspace: &Workspace, names: &[String], checks: &str) -> Result<ExitCode> {
     let kernels = chosen(names)?;
-    setup::run(workspace)?;
+    setup::run(workspace, &[])?;
     let downloads = Downloads::get(workspace, &kernels)?;
     let wanted = Wanted {
         checks: checks.to_owned(),

@@ -55,6 +55,11 @@ impl Workspace {
         self.target.join("release").join(program)
     }
 
+    /// A program of the build that is there soonest.
+    pub(crate) fn dev(&self, program: &str) -> PathBuf {
+        self.target.join("debug").join(program)
+    }
+
     /// Where the release build for another target is.
     pub(crate) fn built_for(&self, target: &str) -> PathBuf {
         self.target.join(target).join("release")

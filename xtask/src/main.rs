@@ -19,6 +19,7 @@ mod tidy;
 mod toolchain;
 mod vm;
 mod workspace;
+mod worlds;
 
 use std::env;
 use std::ffi::OsString;
@@ -63,6 +64,12 @@ enum Chore {
     /// Play random mixes on staged disks, and say how often the agent accuses a trim
     Mixes {
         /// What the program is given, such as --count 200 --seed 1 --jobs 4
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
+    /// Play worlds whose truth is known, and say how often the judge is right in them
+    Worlds {
+        /// What the program is given, such as --count 20000 --held-out
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
@@ -130,6 +137,7 @@ fn run(chore: Chore) -> Result<ExitCode> {
         Chore::Bench { arguments } => staged::bench(&workspace, &arguments)?,
         Chore::Mixes { arguments } => staged::run(&workspace, "mixes", &arguments)?,
         Chore::Soak { arguments } => staged::run(&workspace, "soak", &arguments)?,
+        Chore::Worlds { arguments } => worlds::run(&workspace, &arguments)?,
         Chore::Fuzz {
             targets,
             seconds,

@@ -152,11 +152,20 @@ pub const fn verdict_code(verdict: Verdict) -> u8 {
         Verdict::HostTrim
         | Verdict::GuestTrim
         | Verdict::OtherDiscards
-        | Verdict::HeavyNeighbour
+        | Verdict::NoisyNeighbor
         | Verdict::Flushes
-        | Verdict::LockHolder => code::CAUSE_FOUND,
-        Verdict::SlowDevice | Verdict::AboveTheDisk => code::NO_CAUSE,
-        Verdict::Inconclusive => code::INCONCLUSIVE,
+        | Verdict::LockHolder
+        | Verdict::OwnLoad
+        | Verdict::Overload
+        | Verdict::ArrayResync
+        | Verdict::CgroupLimit
+        | Verdict::Frozen
+        | Verdict::Suspended
+        | Verdict::DirtyThrottling
+        | Verdict::Memory
+        | Verdict::Cpu => code::CAUSE_FOUND,
+        Verdict::SlowDevice | Verdict::DeviceHang | Verdict::UpstreamStorage => code::NO_CAUSE,
+        Verdict::NotVisible | Verdict::Inconclusive => code::INCONCLUSIVE,
     }
 }
 

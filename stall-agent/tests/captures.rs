@@ -128,7 +128,7 @@ fn behind_a_slow_volume_is_its_server_unless_a_disk_here_is_slow() {
     assert_eq!(
         (verdict.kind, verdict.confidence, verdict.device.as_deref()),
         (
-            Kind::AboveTheDisk,
+            Kind::UpstreamStorage,
             Some(Confidence::High),
             Some(name.as_str())
         ),

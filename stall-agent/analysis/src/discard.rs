@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use stall_common::actor::UNKNOWN;
 
+use super::judge::rules::SAME_SLEEP_NS;
 use super::names::Names;
 use super::origin::{self, Decision};
-use super::verdict::rules::SAME_SLEEP_NS;
 use super::{mean, symbol};
 use stall_capture::is_discard;
 use stall_capture::{Capture, Discards, Op, UnfinishedRequest};

@@ -17,6 +17,7 @@ mod histogram;
 #[cfg(test)]
 mod hostile;
 mod interval;
+mod judge;
 mod lane;
 mod latency;
 mod lock;
@@ -35,7 +36,6 @@ mod stall;
 mod symbol;
 mod total;
 mod trim;
-mod verdict;
 mod view;
 mod vm;
 
@@ -53,7 +53,7 @@ use stall_report::model;
 pub fn analyze(capture: &Capture) -> model::Report {
     let names = Names::new(capture);
     let findings = findings(capture, &names);
-    let verdict = verdict::judge(&findings);
+    let verdict = judge::judge(capture, &names, &findings);
     model::Report {
         schema: model::SCHEMA.to_owned(),
         verdict,

@@ -2,7 +2,6 @@
 
 use super::histogram::Buckets;
 use super::ratio;
-use super::verdict::rules;
 use stall_capture::is_waited_for;
 use stall_capture::{Capture, Use};
 use stall_report::model::{DiscardGroup, Origin, Requests, Stall, UnfinishedRequest};
@@ -30,13 +29,13 @@ pub(super) fn of_disk(capture: &Capture, inputs: &Inputs<'_>, id: &str, index: u
         .iter()
         .filter(|flow| is_hurt(flow.slow_ops, flow.ops))
         .count();
-    let severe = |ns: Option<u64>| ns.is_some_and(|ns| ns >= rules::SEVERE_NS);
+    let severe = |ns: Option<u64>| ns.is_some_and(|ns| ns >= SEVERE_NS);
     let slow_waited_ns = slow_waited(capture, index);
     let slow_waited_share = ratio(slow_waited_ns, all.total_ns).map(|share| share.min(1.0));
-    let long = all.slow_ops >= rules::HURT_SLOW_OPS
-        && slow_waited_share.is_some_and(|share| share >= rules::HURT_WAITED_SHARE)
+    let long = all.slow_ops >= HURT_SLOW_OPS
+        && slow_waited_share.is_some_and(|share| share >= HURT_WAITED_SHARE)
         && ratio(slow_waited_ns, capture.window.length_ns())
-            .is_some_and(|share| share >= rules::HURT_WINDOW_SHARE);
+            .is_some_and(|share| share >= HURT_WINDOW_SHARE);
     Stall {
         stalled: hurt > 0
             || is_hurt(all.slow_ops, all.ops)
@@ -67,10 +66,17 @@ fn slow_waited(capture: &Capture, index: u16) -> u64 {
     })
 }
 
-/// Rule S1.
+/// A flow is hurt when at least so many of its requests were slow, and this part of them.
+const HURT_SLOW_OPS: u64 = 5;
+const HURT_SHARE: f64 = 0.01;
+/// Or when slow requests took this part of all waiting, and of the window.
+const HURT_WAITED_SHARE: f64 = 0.20;
+const HURT_WINDOW_SHARE: f64 = 0.02;
+/// Or one took this long.
+const SEVERE_NS: u64 = 1_000_000_000;
+
 pub(super) fn is_hurt(slow_ops: u64, ops: u64) -> bool {
-    slow_ops >= rules::HURT_SLOW_OPS
-        && ratio(slow_ops, ops).is_some_and(|share| share >= rules::HURT_SHARE)
+    slow_ops >= HURT_SLOW_OPS && ratio(slow_ops, ops).is_some_and(|share| share >= HURT_SHARE)
 }
 
 /// Whether an actor is known to run a filesystem trim. One that is not known at all is no trim.

@@ -1,14 +1,18 @@
 //! Sums of counters from outside, which may have run over: at most `u64::MAX`, where `Iterator::sum` would panic or wrap.
 
+use std::borrow::Borrow;
+
 /// Adds up without running over.
-pub(crate) trait Total: Iterator<Item = u64> + Sized {
+pub(crate) trait Total {
     /// The sum, or `u64::MAX` if it is more.
-    fn total(self) -> u64 {
-        self.fold(0, u64::saturating_add)
-    }
+    fn total(self) -> u64;
 }
 
-impl<I: Iterator<Item = u64>> Total for I {}
+impl<I: Iterator<Item: Borrow<u64>>> Total for I {
+    fn total(self) -> u64 {
+        self.fold(0, |sum, one| sum.saturating_add(*one.borrow()))
+    }
+}
 
 #[cfg(test)]
 mod tests {

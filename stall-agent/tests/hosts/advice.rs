@@ -132,7 +132,7 @@ fn heavy_unit() -> Result<(), Failed> {
         "BandwidthMax=/dev/sda ",
         "ionice -c 3 -p 1500",
     ];
-    must(&report, Kind::HeavyNeighbour, &expected, &["io.max"])
+    must(&report, Kind::NoisyNeighbor, &expected, &["io.max"])
 }
 
 fn heavy_vm() -> Result<(), Failed> {
@@ -150,7 +150,7 @@ fn heavy_vm() -> Result<(), Failed> {
         "echo '8:48 ",
         group,
     ];
-    must(&report, Kind::HeavyNeighbour, &expected, &["set-property"])?;
+    must(&report, Kind::NoisyNeighbor, &expected, &["set-property"])?;
     let report = staged(
         "hybrid",
         "queue_of_a_neighbour",
@@ -158,7 +158,7 @@ fn heavy_vm() -> Result<(), Failed> {
         Some(("bulk", 4200)),
     );
     let expected = ["/sys/fs/cgroup/blkio/kubepods", "blkio.throttle."];
-    must(&report, Kind::HeavyNeighbour, &expected, &["io.max"])
+    must(&report, Kind::NoisyNeighbor, &expected, &["io.max"])
 }
 
 fn heavy_replica() -> Result<(), Failed> {
@@ -171,7 +171,7 @@ fn heavy_replica() -> Result<(), Failed> {
     let expected = ["virsh blkdeviotune default_kube-master-01 /dev/disk-0"];
     must(
         &report,
-        Kind::HeavyNeighbour,
+        Kind::NoisyNeighbor,
         &expected,
         &["io.max", "ionice", "set-property"],
     )
@@ -187,7 +187,7 @@ fn remote_replicas() -> Result<(), Failed> {
     ];
     must(
         &report,
-        Kind::AboveTheDisk,
+        Kind::UpstreamStorage,
         &expected,
         &["discard_max_bytes"],
     )?;

@@ -59,7 +59,7 @@ fn fast() -> Result<()> {
     })?;
     discarded(&played, &disk)?;
     played.acquits_the_trim(&disk)?;
-    played.must(&Must::be(Kind::HeavyNeighbour).on(&disk).by(&["bulk"]))
+    played.must(&Must::be(Kind::NoisyNeighbor).on(&disk).by(&["bulk"]))
 }
 
 /// Writes as much as it can to a file.
@@ -97,7 +97,7 @@ fn elsewhere() -> Result<()> {
     })?;
     discarded(&played, &trimmed)?;
     played.acquits_the_trim(&trimmed)?;
-    played.must(&Must::be(Kind::HeavyNeighbour).on(&used).by(&["bulk"]))
+    played.must(&Must::be(Kind::NoisyNeighbor).on(&used).by(&["bulk"]))
 }
 
 /// Check that a slow disk with one light user is slow by itself.

@@ -103,7 +103,7 @@ fn two() -> Result<()> {
         100,
     )?;
     played.must(
-        &Must::be(Kind::HeavyNeighbour)
+        &Must::be(Kind::NoisyNeighbor)
             .on(&disk)
             .by(&["bulk", "copy"]),
     )
@@ -133,7 +133,7 @@ fn queue() -> Result<()> {
         read.queue_ns > 4 * read.device_ns && read.device_ns < 10 * MS * read.ops,
         "its pain is not all queue: no trap was set ({read:?})"
     );
-    played.must(&Must::be(Kind::HeavyNeighbour).on(&disk).by(&["bulk"]))
+    played.must(&Must::be(Kind::NoisyNeighbor).on(&disk).by(&["bulk"]))
 }
 
 fn syncing(name: &str, disk: &StagedDisk, part: u64) -> Result<Running> {

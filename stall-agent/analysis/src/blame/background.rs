@@ -3,10 +3,15 @@
 use std::collections::BTreeMap;
 
 use super::services::Group;
+use crate::total::Total as _;
 use stall_capture::{Capture, EndedRequest, Interval};
 
 /// The rest of each interval of one disk.
-pub(super) struct Background(Vec<Rest>);
+pub(super) struct Background {
+    rests: Vec<Rest>,
+    /// A request that was not recorded took less than this; all the time there is, when not all slow ones were recorded.
+    pub(super) fast_ns: u64,
+}
 
 struct Rest {
     start_ns: u64,
@@ -22,18 +27,19 @@ struct Rest {
 impl Background {
     pub(super) fn new(capture: &Capture, disk: u16, recorded: &[&EndedRequest]) -> Self {
         let intervals = capture.intervals.iter();
-        Self(
-            intervals
+        Self {
+            rests: intervals
                 .map(|interval| rest(interval, disk, recorded))
                 .collect(),
-        )
+            fast_ns: fast_ns(capture, disk, recorded),
+        }
     }
 
     /// Splits a span in which no recorded request was served: calls with each group and its part. What is left is
     /// the disk's own.
     pub(super) fn split(&self, start_ns: u64, end_ns: u64, mut add: impl FnMut(Group, u64)) {
-        let first = self.0.partition_point(|rest| rest.end_ns <= start_ns);
-        let touched = self.0[first..]
+        let first = self.rests.partition_point(|rest| rest.end_ns <= start_ns);
+        let touched = self.rests[first..]
             .iter()
             .take_while(|rest| rest.start_ns < end_ns);
         for rest in touched {
@@ -45,6 +51,22 @@ impl Background {
             }
         }
     }
+}
+
+/// Of slow requests as good as all are recorded.
+const AS_GOOD_AS_ALL: f64 = 0.95;
+
+fn fast_ns(capture: &Capture, disk: u16, recorded: &[&EndedRequest]) -> u64 {
+    let slow_ns = capture.settings.slow_ns;
+    let uses = capture.uses.iter().filter(|used| used.disk == disk);
+    let slow = uses.map(|used| used.slow_ops).total();
+    let kept = recorded.iter().filter(|one| {
+        one.completed_ns.saturating_sub(one.queued_ns) >= slow_ns && one.stands_for <= 1.0
+    });
+    if (kept.count() as f64) < AS_GOOD_AS_ALL * slow as f64 {
+        return u64::MAX;
+    }
+    slow_ns
 }
 
 impl Rest {

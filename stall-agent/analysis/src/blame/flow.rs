@@ -6,15 +6,25 @@ use stall_common::actor::UNKNOWN;
 
 use super::background::Background;
 use super::services::{Group, Services};
-use stall_capture::{EndedRequest, Op};
+use stall_capture::{EndedRequest, Op, is_discard};
 
-/// What slow requests waited for; the sum of all but `flush_ns` is the time they took.
+/// Services of one group that the disk was given after a request, and ended before it.
+#[derive(Clone, Copy, Default)]
+struct Overtaken {
+    ns: u64,
+    longest_ns: u64,
+}
+
+/// What slow requests waited for; the sum of all but `contested` and `flush_ns` is the time they took.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Parts {
     pub(super) device_ns: u64,
     pub(super) own_ns: u64,
     pub(super) unexplained_ns: u64,
     pub(super) by: BTreeMap<Group, u64>,
+    /// Part of `device_ns` during which the disk worked for discards that it was given later: whether these delayed the
+    /// request, its own times do not tell.
+    pub(super) contested: BTreeMap<Group, u64>,
     pub(super) flush_ns: u64,
     pub(super) requests: u64,
 }
@@ -45,26 +55,49 @@ impl Parts {
     }
 
     /// Whatever is no other request's stays for the device.
+    ///
+    /// A request waits behind what the disk was given before it. What was given later delays it only where the disk
+    /// does not serve in turn; then the others wait in the same queue, and they are charged at most as long as their own
+    /// requests took. So a busy neighbor whose requests are served at once is not charged for a request that is
+    /// slow by itself.
     fn of(request: &EndedRequest, services: &Services, background: &Background) -> Self {
         let mut parts = Self::default();
+        let mut overtaken = BTreeMap::<Group, Overtaken>::new();
+        let given_ns = request.issued_ns.unwrap_or(request.queued_ns);
+        // What was not recorded ended before it was slow: of what was there before, nothing is left after that time.
+        let behind_fast_until = request.queued_ns.saturating_add(background.fast_ns);
         let mut free_from = request.queued_ns;
+        let free = |parts: &mut Self, from: u64, to: u64| {
+            let to = to.min(behind_fast_until);
+            if to > from {
+                background.split(from, to, |group, ns| parts.lay(request, group, ns));
+            }
+        };
         for service in services.within(request.queued_ns, request.completed_ns) {
             let start_ns = service.start_ns.max(request.queued_ns);
             let end_ns = service.end_ns.min(request.completed_ns);
-            if start_ns > free_from {
-                background.split(free_from, start_ns, |group, ns| {
-                    parts.lay(request, group, ns);
-                });
-            }
+            free(&mut parts, free_from, start_ns);
             free_from = free_from.max(end_ns);
-            if let Some(group) = service.group.filter(|_| !service.is_of(request)) {
-                parts.lay(request, group, end_ns.saturating_sub(start_ns));
+            let Some(group) = service.group.filter(|_| !service.is_of(request)) else {
+                continue;
+            };
+            let ns = end_ns.saturating_sub(start_ns);
+            if service.given_ns <= given_ns {
+                parts.lay(request, group, ns);
+            } else {
+                let sum = overtaken.entry(group).or_default();
+                sum.ns = sum.ns.saturating_add(ns);
+                sum.longest_ns = sum.longest_ns.max(service.latency_ns);
             }
         }
-        if request.completed_ns > free_from {
-            background.split(free_from, request.completed_ns, |group, ns| {
-                parts.lay(request, group, ns);
-            });
+        free(&mut parts, free_from, request.completed_ns);
+        for (group, sum) in overtaken {
+            let charged_ns = sum.ns.min(sum.longest_ns);
+            parts.lay(request, group, charged_ns);
+            if is_discard(group.1) && group.0 != request.actor {
+                let rest = parts.contested.entry(group).or_default();
+                *rest = rest.saturating_add(sum.ns - charged_ns);
+            }
         }
         parts
     }
@@ -105,6 +138,9 @@ impl Parts {
         for (group, ns) in &other.by {
             add(self.by.entry(*group).or_default(), *ns);
         }
+        for (group, ns) in &other.contested {
+            add(self.contested.entry(*group).or_default(), *ns);
+        }
     }
 
     /// As if the slow requests, of which only some were recorded, had taken `whole_ns` together; what rounding
@@ -128,5 +164,6 @@ impl Parts {
         scale(&mut self.unexplained_ns);
         scale(&mut self.flush_ns);
         self.by.values_mut().for_each(scale);
+        self.contested.values_mut().for_each(scale);
     }
 }

@@ -36,6 +36,47 @@ pub(super) fn tables(
         .collect()
 }
 
+/// What the slow requests of a disk waited for, one by one: for the judge.
+pub(super) struct Waits<'a>(Table<'a>);
+
+/// What one slow request waited for, in nanoseconds; the sum is the time it took.
+pub(super) struct Wait<'a> {
+    pub(super) request: &'a EndedRequest,
+    pub(super) by: BTreeMap<(u32, Op), u64>,
+    /// Part of `device_ns`: the disk worked for discards that it was given later.
+    pub(super) contested: BTreeMap<(u32, Op), u64>,
+    pub(super) device_ns: u64,
+    pub(super) own_ns: u64,
+    pub(super) unknown_ns: u64,
+}
+
+impl<'a> Waits<'a> {
+    /// `None` for a disk on which no request was recorded with a service.
+    pub(super) fn of(capture: &'a Capture, disk: u16) -> Option<Self> {
+        Table::new(capture, disk).map(Self)
+    }
+
+    /// Of every recorded slow request somebody waited for.
+    pub(super) fn each(&self) -> impl Iterator<Item = Wait<'a>> + use<'a, '_> {
+        let all = self.0.slow.iter().filter(|((_, op), _)| is_waited_for(*op));
+        all.flat_map(move |((_, op), requests)| {
+            let usual_ns = self.0.usual.get(op).copied().unwrap_or(0);
+            requests.iter().map(move |request| {
+                let mut parts = Parts::default();
+                parts.add(request, usual_ns, &self.0.services, &self.0.background);
+                Wait {
+                    request,
+                    by: parts.by,
+                    contested: parts.contested,
+                    device_ns: parts.device_ns,
+                    own_ns: parts.own_ns,
+                    unknown_ns: parts.unexplained_ns,
+                }
+            })
+        })
+    }
+}
+
 /// What one disk's table is computed from.
 struct Table<'a> {
     capture: &'a Capture,

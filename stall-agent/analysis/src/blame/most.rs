@@ -11,6 +11,8 @@ use stall_capture::{EndedRequest, Op, Use};
 
 /// Requests a group must have for one of them to be usual; with fewer none is cut.
 const USUAL_COUNT: usize = 8;
+/// Completions of one group this close are one service.
+const AT_ONCE_NS: u64 = 300_000;
 /// How many times what is usual a service may be.
 const USUAL_FACTOR: u64 = 4;
 /// From this part of slow requests on (a half, a third, ... as 1 / it) being slow is usual.
@@ -40,7 +42,14 @@ pub(super) fn by_group<'a>(
     let mut services: HashMap<Group, Recorded> = HashMap::new();
     for one in served {
         let of_group = services.entry(group(one.request)).or_default();
-        of_group.services.push(one.service_ns());
+        match of_group.services.last_mut() {
+            // Merged requests end at one moment: one has the whole service, the others have none.
+            Some(last) if one.end_ns.saturating_sub(of_group.end_ns) <= AT_ONCE_NS => {
+                *last = last.saturating_add(one.service_ns());
+            }
+            _ => of_group.services.push(one.service_ns()),
+        }
+        of_group.end_ns = one.end_ns;
         of_group.measured_ns = of_group.measured_ns.saturating_add(one.request.service_ns);
     }
     let sums: HashMap<Group, &Use> = uses.map(|sum| ((sum.actor, sum.op), sum)).collect();
@@ -55,6 +64,8 @@ pub(super) fn by_group<'a>(
 #[derive(Default)]
 struct Recorded {
     services: Vec<u64>,
+    /// Of the last one.
+    end_ns: u64,
     /// Their sum as the kernel measured it, which is in the group's sum of all.
     measured_ns: u64,
 }

@@ -16,6 +16,10 @@ pub(super) struct Service {
     pub(super) start_ns: u64,
     pub(super) end_ns: u64,
     pub(super) group: Option<Group>,
+    /// When the disk was given the request, or else when it was submitted.
+    pub(super) given_ns: u64,
+    /// From its submission to its completion.
+    pub(super) latency_ns: u64,
     request: Id,
 }
 
@@ -75,10 +79,14 @@ fn cut(served: &Served<'_>, most_ns: Option<u64>) -> impl Iterator<Item = Servic
     } = *served;
     let from_ns = most_ns.map_or(start_ns, |most| start_ns.max(end_ns.saturating_sub(most)));
     let request_id = id(request);
+    let given_ns = request.issued_ns.unwrap_or(request.queued_ns);
+    let latency_ns = request.completed_ns.saturating_sub(request.queued_ns);
     let service = move |start_ns, end_ns, group| Service {
         start_ns,
         end_ns,
         group,
+        given_ns,
+        latency_ns,
         request: request_id,
     };
     let stood_still = (from_ns > start_ns).then(|| service(start_ns, from_ns, None));

@@ -188,7 +188,7 @@ fn a_large_request_is_no_pause() {
 
 /// The disk worked for requests that were too fast to be recorded one by one.
 #[test]
-fn what_was_not_recorded_is_laid_on_whom_the_interval_shows() {
+fn what_was_not_recorded_is_laid_on_whom_the_interval_shows_while_it_can_be_ahead() {
     let requests = [usual(), request(VM, Op::Read, (100, 150), 1)];
     let mut capture = capture(&requests);
     capture.intervals = vec![Interval {
@@ -209,7 +209,8 @@ fn what_was_not_recorded_is_laid_on_whom_the_interval_shows() {
     }];
     let blame = table(&capture);
     let part = by(row(&blame, VM), BULK);
-    assert!((28 * MS..31 * MS).contains(&part), "{part}");
+    // Whatever took less than the slow limit of 10 ms ended within it.
+    assert!((5 * MS..7 * MS).contains(&part), "{part}");
 }
 
 #[test]

@@ -41,7 +41,7 @@ pub(super) fn find(
     let (measure, use_per_s) = match (origin, verdict.kind) {
         (Some(origin), _) => (Measure::DiscardNs, discard_time(sides, ids, flows, origin)),
         (None, Kind::Flushes) => (Measure::Preflushes, requests(flows, disk, &rows, true)),
-        (None, Kind::HeavyNeighbour) => (Measure::Bytes, requests(flows, disk, &rows, false)),
+        (None, Kind::NoisyNeighbor) => (Measure::Bytes, requests(flows, disk, &rows, false)),
         // What another kind of culprit did is not its use of the disk.
         (None, _) => return None,
     };

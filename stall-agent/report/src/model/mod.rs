@@ -37,8 +37,8 @@ pub use run::{
 };
 pub use trim::{OemFile, TrimFacts, TrimRun, TrimTarget, TrimUnit};
 pub use verdict::{
-    Advice, AdviceWhen, Confidence, Culprit, Evidence, Fact, Hypothesis, Kind, Lowered, LoweredBy,
-    Sleep, Standing, Unit, Verdict, Waiter,
+    Advice, AdviceWhen, Confidence, Culprit, Episode, Evidence, Fact, Hypothesis, Kind, Lowered,
+    LoweredBy, Party, PartyKind, Sleep, Standing, Unit, Verdict, Waiter,
 };
 pub use vm::{DataEngine, LayerKind, ReplicaAddress, Vm, VmDisk, VmLayer, VmReplica};
 
@@ -48,7 +48,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Value of [`Report::schema`].
-pub const SCHEMA: &str = "stall-agent/report/1";
+pub const SCHEMA: &str = "stall-agent/report/2";
 
 /// What one run found.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

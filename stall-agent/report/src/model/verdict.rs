@@ -6,14 +6,14 @@ use serde::{Deserialize, Serialize};
 
 use super::{Origin, Process, Reason};
 
-/// What it was, and how sure that is.
+/// What it was, and how sure that is. The fields up to `unexplained_devices` are those of the first episode.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Verdict {
     /// What it was.
     pub kind: Kind,
     /// How sure that is; `null` when inconclusive.
     pub confidence: Option<Confidence>,
-    /// Whether anything was slow; `null` when too much was lost to say.
+    /// Whether anybody waited; `null` when too much was lost to say.
     pub stalled: Option<bool>,
     /// For people, in one sentence.
     pub sentence: String,
@@ -21,23 +21,120 @@ pub struct Verdict {
     pub device: Option<String>,
     /// Mount points of filesystems on it, those the culprit works on first.
     pub mount_points: Vec<String>,
-    /// Who did it: those that submitted the discards, the most discard time first; the neighbours, those that delayed
-    /// others most first; those who asked for flushes, most often first.
+    /// Who did it, the one with the largest share first.
     pub culprits: Vec<Culprit>,
     /// Who waited, the most waiting first.
     pub waiters: Vec<Waiter>,
-    /// Devices that were slow and of which no hypothesis is supported.
+    /// Stretches of waiting for one cause each, those that cost the most first.
+    pub episodes: Vec<Episode>,
+    /// Devices on which somebody waited without a cause that could be told.
     pub unexplained_devices: Vec<String>,
     /// What lowered the confidence.
     pub lowered: Vec<Lowered>,
-    /// Everything weighed, and everything not weighed.
+    /// Each explanation, and what speaks for and against it.
     pub hypotheses: Vec<Hypothesis>,
     /// What to do next.
     pub advice: Vec<Advice>,
 }
 
+/// A stretch of time in which workloads waited for the same thing.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Episode {
+    /// What it was.
+    pub kind: Kind,
+    /// How sure that is; `null` when inconclusive.
+    pub confidence: Option<Confidence>,
+    /// `CLOCK_MONOTONIC` when it began; before the window when what hung is older.
+    pub start_ns: u64,
+    /// `CLOCK_MONOTONIC` when it ended, or the end of the window.
+    pub end_ns: u64,
+    /// Wall clock of `start_ns`, RFC 3339, UTC.
+    pub started_at: String,
+    /// Wall clock of `end_ns`; `null` when it had not ended.
+    pub ended_at: Option<String>,
+    /// Id of the device; `null` when it is not one.
+    pub device: Option<String>,
+    /// Time lost by all victims together, within the window.
+    pub lost_ns: u64,
+    /// Part of what the victims waited that the cause accounts for.
+    pub share: Option<f64>,
+    /// In one sentence.
+    pub sentence: String,
+    /// Who did it.
+    pub culprits: Vec<Party>,
+    /// Who waited.
+    pub victims: Vec<Party>,
+}
+
+/// A workload: what an operator stops, limits or complains to.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Party {
+    /// What kind of workload.
+    pub kind: PartyKind,
+    /// Its name: of the VM, pod, unit or program.
+    pub name: String,
+    /// Namespace of a VM or pod.
+    pub namespace: Option<String>,
+    /// For people.
+    pub label: String,
+    /// Processes of it that were seen.
+    pub processes: u64,
+    /// The one of them that did or waited most.
+    pub main_pid: Option<u32>,
+    /// systemd unit.
+    pub unit: Option<String>,
+    /// Pod, `namespace/name`.
+    pub pod: Option<String>,
+    /// VM, `namespace/name`.
+    pub vm: Option<String>,
+    /// Of a culprit, its part of what the victims waited.
+    pub share: Option<f64>,
+    /// Of a victim, the time it lost.
+    pub lost_ns: Option<u64>,
+    /// The thread of the kernel that sent the requests for it, when it did not itself.
+    pub through: Option<String>,
+}
+
+/// What kind of workload.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum PartyKind {
+    /// A virtual machine.
+    Vm,
+    /// A pod of Kubernetes.
+    Pod,
+    /// A systemd service.
+    Unit,
+    /// Processes of one program.
+    Program,
+    /// One process.
+    Process,
+    /// A control group of which no process was seen.
+    Cgroup,
+    /// A thread of the kernel; for whom it works is not known.
+    KernelWorker,
+    /// Not known.
+    #[default]
+    Unknown,
+}
+
 /// What it can have been.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// A filesystem trim on this host.
@@ -46,17 +143,39 @@ pub enum Kind {
     GuestTrim,
     /// Discards of another origin.
     OtherDiscards,
-    /// Another process fills the disk.
-    HeavyNeighbour,
-    /// Flushes of the device's cache that many ask for.
+    /// Another workload keeps the disk busy.
+    NoisyNeighbor,
+    /// Flushes of the device's cache that others ask for.
     Flushes,
     /// A task that holds a lock.
     LockHolder,
-    /// The device itself, with nobody to blame.
+    /// The victims wait for their own requests.
+    OwnLoad,
+    /// All workloads together ask for more than the disk can do; none of them alone.
+    Overload,
+    /// The device itself is slow, with nobody to blame.
     SlowDevice,
+    /// The device does not end any request.
+    DeviceHang,
+    /// An array resyncs, rebuilds or is checked.
+    ArrayResync,
+    /// A limit that is set on the victim's control group.
+    CgroupLimit,
+    /// A filesystem is frozen.
+    Frozen,
+    /// A device mapper device is suspended.
+    Suspended,
+    /// Writers are held until dirty pages are written.
+    DirtyThrottling,
+    /// Memory: reclaim or swap.
+    Memory,
     /// A server, a replica or a network above the disks.
-    AboveTheDisk,
-    /// Nothing was slow.
+    UpstreamStorage,
+    /// Ready to run, without a CPU.
+    Cpu,
+    /// Tasks waited for storage that no hook of this host sees.
+    NotVisible,
+    /// Nobody waited.
     NoStall,
     /// The evidence does not suffice.
     Inconclusive,
@@ -70,9 +189,9 @@ pub enum Kind {
 pub enum Confidence {
     /// Worth looking at first.
     Low,
-    /// Likely.
+    /// Probable.
     Medium,
-    /// Act on it.
+    /// Sure.
     High,
 }
 
@@ -83,7 +202,13 @@ pub struct Culprit {
     pub actor: Option<u32>,
     /// For people.
     pub label: String,
-    /// The process, when known.
+    /// The workload it is.
+    #[serde(default)]
+    pub party: Party,
+    /// Part of what the victims waited that it accounts for.
+    #[serde(default)]
+    pub share: Option<f64>,
+    /// The process, when known; of several the one that did most.
     pub process: Option<Process>,
     /// What its discards were for; `null` when it is not discards that did it.
     pub origin: Option<Origin>,
@@ -131,6 +256,9 @@ pub struct Waiter {
     pub actor: Option<u32>,
     /// For people.
     pub label: String,
+    /// The workload it is.
+    #[serde(default)]
+    pub party: Party,
     /// Process id.
     pub pid: Option<u32>,
     /// A thread of the kernel, which waits on behalf of others.

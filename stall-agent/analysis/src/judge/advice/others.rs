@@ -2,7 +2,7 @@
 
 use super::step::{self, Step};
 use super::{Case, plain, stop};
-use crate::verdict::confidence;
+use crate::judge::confidence;
 use stall_report::model::Origin;
 
 const LOCKS: &str = "docs/principles.md of stall-agent, Locks and chains";

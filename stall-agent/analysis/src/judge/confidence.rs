@@ -1,41 +1,13 @@
-//! What lowers confidence: rules C1 to C5, and the limits of D6 and D7.
+//! What lowers confidence: losses, a missing hook, a short window.
 
 use super::rules;
 use crate::Findings;
-use stall_report::model::{Confidence, Fact, Hook, HookState, Hypothesis, Lowered, LoweredBy};
+use stall_report::model::{Confidence, Hook, HookState, Lowered, LoweredBy};
 use stall_report::{duration, share};
 
-/// Of a supported hypothesis.
-pub(super) fn of_cause(findings: &Findings, cause: &Hypothesis) -> (Confidence, Vec<Lowered>) {
-    let mut level = Level::new(cause.confidence.unwrap_or(Confidence::Low));
-    let share_of_origin = cause
-        .evidence_for
-        .iter()
-        .find(|evidence| evidence.fact == Fact::OriginShare);
-    if let Some(evidence) = share_of_origin {
-        level.at_most(
-            Confidence::Medium,
-            LoweredBy::MixedOrigins,
-            evidence.text.clone(),
-        );
-    }
-    if inferred(findings, cause) == Some(false) {
-        let text = "the discard is older than the trace; its origin is inferred".to_owned();
-        level.at_most(Confidence::Medium, LoweredBy::InferredOrigin, text);
-        let lost = findings.losses.sleep_share;
-        level.for_loss(
-            lost,
-            LoweredBy::LostSleeps,
-            "of the sleeps or stacks were lost",
-        );
-    }
-    level.for_observation(findings);
-    (level.now, level.lowered)
-}
-
-/// Of "nothing was slow".
-pub(super) fn of_no_stall(findings: &Findings) -> (Confidence, Vec<Lowered>) {
-    let mut level = Level::new(Confidence::High);
+/// A level, less what was not seen.
+pub(super) fn lowered(findings: &Findings, level: Confidence) -> (Confidence, Vec<Lowered>) {
+    let mut level = Level::new(level);
     level.for_observation(findings);
     (level.now, level.lowered)
 }
@@ -51,24 +23,6 @@ pub(super) fn missing(hooks: &[Hook]) -> impl Iterator<Item = &Hook> {
         HookState::Missing | HookState::Failed => true,
         HookState::Attached | HookState::NotNeeded => false,
     })
-}
-
-/// Of a cause whose discards are all inferred: whether their submitter fell asleep when they were submitted (D7).
-fn inferred(findings: &Findings, cause: &Hypothesis) -> Option<bool> {
-    let ours = findings.discards.iter().filter(|group| {
-        Some(&group.device) == cause.device.as_ref() && Some(group.origin) == cause.origin
-    });
-    let mut ours = ours.peekable();
-    ours.peek()?;
-    let mut is_waiting = true;
-    for group in ours {
-        let gap_ns = group.inferred_gap_ns;
-        is_waiting &= gap_ns.is_some_and(|ns| ns <= rules::SAME_SLEEP_NS);
-        if !group.inferred {
-            return None;
-        }
-    }
-    Some(is_waiting)
 }
 
 struct Level {

@@ -20,11 +20,12 @@ mod plain;
 mod step;
 mod stop;
 mod timer;
+mod waits;
 
 #[cfg(test)]
 mod tests;
 
-use super::{Ruling, words};
+use super::Ruling;
 use crate::Findings;
 use stall_report::model::{Advice, Culprit, Device, Kind, Origin};
 use step::Step;
@@ -32,15 +33,11 @@ use step::Step;
 /// What the advice rests on.
 struct Case<'a> {
     findings: &'a Findings,
-    ruling: &'a Ruling<'a>,
+    ruling: &'a Ruling,
     culprits: &'a [Culprit],
 }
 
-pub(super) fn advice(
-    findings: &Findings,
-    ruling: &Ruling<'_>,
-    culprits: &[Culprit],
-) -> Vec<Advice> {
+pub(super) fn advice(findings: &Findings, ruling: &Ruling, culprits: &[Culprit]) -> Vec<Advice> {
     let case = Case {
         findings,
         ruling,
@@ -51,11 +48,20 @@ pub(super) fn advice(
         Kind::GuestTrim => guest::steps(&case),
         Kind::OtherDiscards if case.origin() == Origin::Guest => guest::steps(&case),
         Kind::OtherDiscards => discards::steps(&case),
-        Kind::HeavyNeighbour => neighbour::steps(&case),
+        Kind::NoisyNeighbor => neighbour::steps(&case),
         Kind::Flushes => others::flushes(&case),
-        Kind::SlowDevice => collect::steps(&case),
+        Kind::SlowDevice | Kind::DeviceHang => collect::steps(&case),
+        Kind::OwnLoad | Kind::Overload => waits::load(&case),
+        Kind::ArrayResync => waits::array(&case),
+        Kind::CgroupLimit => waits::limit(),
+        Kind::Frozen => waits::frozen(),
+        Kind::Suspended => waits::suspended(&case),
+        Kind::DirtyThrottling => waits::dirty(&case),
+        Kind::Memory => waits::memory(),
+        Kind::Cpu => waits::cpu(),
+        Kind::NotVisible => waits::not_visible(),
         Kind::LockHolder => others::lock_holder(&case),
-        Kind::AboveTheDisk => above::steps(&case),
+        Kind::UpstreamStorage => above::steps(&case),
         Kind::NoStall => others::no_stall(&case),
         Kind::Inconclusive => others::inconclusive(&case),
     };
@@ -65,7 +71,7 @@ pub(super) fn advice(
 impl Case<'_> {
     /// The device of the verdict.
     fn device(&self) -> Option<&Device> {
-        let id = self.ruling.cause?.device.as_ref()?;
+        let id = self.ruling.device.as_ref()?;
         self.with_id(id)
     }
 
@@ -104,10 +110,10 @@ impl Case<'_> {
 
     /// Rule T4: first of all, where discards may be the cause after all.
     fn doubt(&self) -> Option<Step> {
-        let is_doubtful = self.ruling.cause.is_some_and(words::is_doubtful);
+        let is_doubtful = self.ruling.doubtful;
         let text = "whether discards slow the device one window cannot tell: stop those that discards lists, if they go on, \
                     trace again and compare";
-        is_doubtful.then(|| step::now(text).source("docs/principles.md of stall-agent, T4"))
+        is_doubtful.then(|| step::now(text).source("docs/principles.md of stall-agent"))
     }
 
     /// Measure again.

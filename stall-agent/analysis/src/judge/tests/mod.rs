@@ -1,0 +1,1 @@
+//! The judge on captures made by hand.

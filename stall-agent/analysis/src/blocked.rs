@@ -90,10 +90,11 @@ fn stacks(capture: &Capture, rows: &[&Blocked]) -> Vec<BlockedStack> {
 }
 
 fn blocked_stack(capture: &Capture, row: &Blocked) -> BlockedStack {
-    let decision = reason::decide(symbol::stack(capture, row.stack));
+    let decision = reason::decide(symbol::stack(capture, row.stack), false);
     BlockedStack {
         stack: row.stack,
         reason: decision.reason,
+        family: decision.family,
         decided_by: decision.decided_by,
         called_from: decision.called_from,
         killable: row.killable,
@@ -105,16 +106,19 @@ fn blocked_stack(capture: &Capture, row: &Blocked) -> BlockedStack {
 }
 
 fn reasons(stacks: &[BlockedStack]) -> Vec<BlockedReason> {
-    let mut by_reason = BTreeMap::<Reason, BlockedReason>::new();
+    let mut by_reason = BTreeMap::<(Reason, Option<&str>), BlockedReason>::new();
     for row in stacks {
         let empty = BlockedReason {
             reason: row.reason,
+            family: row.family.clone(),
             sleeps: 0,
             blocked_ns: 0,
             before_ns: 0,
             longest_ns: 0,
         };
-        let sum = by_reason.entry(row.reason).or_insert(empty);
+        let sum = by_reason
+            .entry((row.reason, row.family.as_deref()))
+            .or_insert(empty);
         sum.sleeps = sum.sleeps.saturating_add(row.sleeps);
         sum.blocked_ns = sum.blocked_ns.saturating_add(row.blocked_ns);
         sum.before_ns = sum.before_ns.saturating_add(row.before_ns);
@@ -130,7 +134,8 @@ fn unfinished(capture: &Capture, task: &Task) -> Option<UnfinishedSleep> {
         .unfinished_sleeps
         .iter()
         .find(|sleep| sleep.task == task.id)?;
-    let decision = reason::decide(symbol::stack(capture, sleep.stack));
+    let holder_is_known = sleep.holder.is_some();
+    let decision = reason::decide(symbol::stack(capture, sleep.stack), holder_is_known);
     let window = &capture.window;
     let age_ns = window.end_ns.saturating_sub(sleep.start_ns);
     let before_ns = window.start_ns.saturating_sub(sleep.start_ns);
@@ -141,6 +146,7 @@ fn unfinished(capture: &Capture, task: &Task) -> Option<UnfinishedSleep> {
         before_ns,
         killable: sleep.killable,
         reason: decision.reason,
+        family: decision.family,
         decided_by: decision.decided_by,
         called_from: decision.called_from,
         stack: sleep.stack,
@@ -167,11 +173,13 @@ fn long_sleeps(capture: &Capture, sleeps: &[&EndedSleep]) -> Vec<LongSleep> {
 }
 
 fn long_sleep(capture: &Capture, sleep: &EndedSleep) -> LongSleep {
+    let decision = reason::decide(symbol::stack(capture, sleep.stack), false);
     LongSleep {
         start_ns: sleep.start_ns,
         end_ns: sleep.end_ns,
         length_ns: sleep.end_ns.saturating_sub(sleep.start_ns),
-        reason: reason::decide(symbol::stack(capture, sleep.stack)).reason,
+        reason: decision.reason,
+        family: decision.family,
         killable: sleep.killable,
         stack: sleep.stack,
     }

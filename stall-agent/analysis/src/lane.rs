@@ -20,12 +20,14 @@ pub(super) fn lanes(capture: &Capture, tasks: &[u32]) -> Vec<Vec<IntervalBlocked
     let numbers: BTreeMap<u32, u32> = numbers.map(|(id, number)| (*id, number)).collect();
     for sleep in &capture.long_sleeps {
         if let Some(task) = numbers.get(&sleep.task) {
-            lanes.add(*task, sleep.stack, (sleep.start_ns, sleep.end_ns));
+            lanes.add(*task, (sleep.stack, false), (sleep.start_ns, sleep.end_ns));
         }
     }
     for sleep in &capture.unfinished_sleeps {
         if let Some(task) = numbers.get(&sleep.task) {
-            lanes.add(*task, sleep.stack, (sleep.start_ns, capture.window.end_ns));
+            let holder_is_known = sleep.holder.is_some();
+            let span = (sleep.start_ns, capture.window.end_ns);
+            lanes.add(*task, (sleep.stack, holder_is_known), span);
         }
     }
     lanes.sums.iter().map(rows).collect()
@@ -38,13 +40,13 @@ struct Lanes<'a> {
     capture: &'a Capture,
     sums: Vec<Sums>,
     /// What each stack waits for, decided once: sleeps are many, stacks few.
-    reasons: HashMap<Option<usize>, Reason>,
+    reasons: HashMap<(Option<usize>, bool), Reason>,
 }
 
 impl Lanes<'_> {
-    fn add(&mut self, task: u32, stack: Option<usize>, (start_ns, end_ns): (u64, u64)) {
-        let decide = || reason::decide(symbol::stack(self.capture, stack)).reason;
-        let reason = *self.reasons.entry(stack).or_insert_with(decide);
+    fn add(&mut self, task: u32, key: (Option<usize>, bool), (start_ns, end_ns): (u64, u64)) {
+        let decide = || reason::decide(symbol::stack(self.capture, key.0), key.1).reason;
+        let reason = *self.reasons.entry(key).or_insert_with(decide);
         let intervals = &self.capture.intervals;
         let first = intervals.partition_point(|interval| interval.end_ns <= start_ns);
         for (interval, sums) in intervals.iter().zip(&mut self.sums).skip(first) {

@@ -13,19 +13,22 @@ pub mod comparison;
 mod device;
 mod discard;
 mod exposure;
+mod family;
 mod histogram;
 #[cfg(test)]
 mod hostile;
 mod interval;
 mod judge;
+mod kernel_function;
 mod lane;
 mod latency;
-mod lock;
 mod lock_step;
 mod loss;
 mod names;
 mod origin;
 mod reason;
+#[cfg(test)]
+mod reason_tests;
 mod request;
 mod risk;
 mod role;

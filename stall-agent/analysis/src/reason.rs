@@ -1,13 +1,27 @@
-//! What a task in D waits for, decided by the functions on its kernel stack.
+//! Why a task sleeps in D, decided by what is known of the sleep and by the functions on its kernel
+//! stack.
 //!
-//! Rule: from the innermost function outwards, the first that has a row in [`ROWS`] decides. Functions that
-//! only sleep, or only pass on (`schedule`, `io_schedule`, `submit_bio_wait`, `rq_qos_wait`, ...), have no row there, so
-//! that the one that knows why decides. Before that: when the innermost is one that takes a lock and waits for I/O only
-//! further inside, it is that lock ([`super::lock`]). When none has, the rows of [`FALLBACK`] are tried in order; when none
-//! fits either the reason is `other`, or `unknown` without any name.
+//! The rule, in this order:
+//!
+//! 1. Facts before names: when the kernel itself says which lock the task waits for, it is that
+//!    lock.
+//! 2. From the innermost function outwards the first with a row in the table of
+//!    [`super::kernel_function`] decides, up to a boundary (memory is freed, a fault is served):
+//!    what is beyond it did not ask for what happens inside. Functions that only sleep or wait for
+//!    another (the table's carriers) never decide. A wait for some page or some I/O asks further
+//!    outwards what for.
+//! 3. Whose code it is ([`super::family`]): a server's client or a stacked device's driver further
+//!    inside than what a row knows makes it a wait for that server or device; a client anywhere on
+//!    the stack also makes reads, writes, flushes, pages and other I/O that. When no row decides,
+//!    the innermost family does.
+//! 4. How it came in (a read, a write, a sync) comes last, and only when nothing further inside is
+//!    somebody else's code: a write to sysfs is none to a disk.
+//!
+//! What nothing of this decides is `other`: nothing known, not nothing that matters.
 
-use super::lock;
-use super::symbol::{is_one_of, names};
+use super::family::{self, Family, Kind};
+use super::kernel_function::{self as table, By, Meaning, Place, Row};
+use super::symbol::{Function, functions};
 use stall_capture::Stack;
 use stall_report::model::Reason;
 
@@ -15,378 +29,441 @@ use stall_report::model::Reason;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Decision {
     pub(super) reason: Reason,
+    /// Whose code it waits in: `nfs`, `dm`, `ext4`.
+    pub(super) family: Option<String>,
     /// The function that decided.
     pub(super) decided_by: Option<String>,
     /// The first function beyond it that does not decide the same.
     pub(super) called_from: Option<String>,
+    /// The sleep is ended by a task that lets go, of a lock or with a commit.
+    pub(super) is_released_by_a_task: bool,
 }
 
-/// Decides for one stack.
-pub(super) fn decide(stack: Option<&Stack>) -> Decision {
-    let Some(stack) = stack else {
-        return Decision {
-            reason: Reason::Unknown,
-            decided_by: None,
-            called_from: None,
-        };
+/// Decides for one stack; `holder_is_known` when the kernel named the task that holds a lock it
+/// waits for.
+pub(super) fn decide(stack: Option<&Stack>, holder_is_known: bool) -> Decision {
+    let trace = Trace::new(stack);
+    let found = if holder_is_known {
+        trace.lock_by_fact()
+    } else if trace.steps.is_empty() {
+        Found::of_none(Reason::Unknown)
+    } else {
+        trace.decide()
     };
-    let lock = lock::taken_by(stack).map(|symbol| (Reason::Lock, symbol));
-    let row = || first(stack, ROWS).or_else(|| first_row(stack, FALLBACK));
-    let Some((reason, symbol)) = lock.or_else(row) else {
-        return Decision {
-            reason: Reason::Other,
-            decided_by: None,
-            called_from: outermost_wait(stack),
-        };
-    };
+    let name = |at: usize| trace.steps[at].function.name.to_owned();
     Decision {
-        reason,
-        decided_by: Some(symbol.to_owned()),
-        called_from: caller(stack, symbol, reason).map(str::to_owned),
+        reason: found.reason,
+        family: found.family.map(|family| family.name.to_owned()),
+        decided_by: found.decided_by.map(name),
+        called_from: match found.decided_by {
+            Some(at) => trace.caller(at, found.reason).map(name),
+            None => trace.first_that_says_anything().map(name),
+        },
+        is_released_by_a_task: found.ended == By::Task,
     }
 }
 
-/// Whether a reason has to do with storage at all.
-pub(super) const fn is_storage(reason: Reason) -> bool {
+/// Whether a wait has to do with storage at all: of a lock and of a program that serves others,
+/// whose it is decides.
+pub(super) fn is_storage(reason: Reason, family: Option<&str>) -> bool {
     match reason {
+        Reason::MemoryReclaim | Reason::Other => false,
+        Reason::Lock => family.is_some_and(family::is_storage),
+        Reason::UserSpaceServer => family != Some("userfaultfd"),
         Reason::Discard
+        | Reason::Zeroout
         | Reason::Read
         | Reason::Write
         | Reason::Flush
         | Reason::Journal
         | Reason::PageLock
         | Reason::PageWriteback
-        | Reason::Lock
+        | Reason::FrozenFilesystem
         | Reason::RequestTag
         | Reason::WritebackThrottling
+        | Reason::DirtyThrottling
         | Reason::BlockThrottle
         | Reason::QueueFrozen
         | Reason::StackedDevice
-        | Reason::UserSpaceServer
         | Reason::NetworkStorage
         | Reason::Swap
         | Reason::OtherIo
         | Reason::Unknown => true,
-        Reason::MemoryReclaim | Reason::Other => false,
     }
 }
 
-/// A reason, and patterns of names separated by spaces.
-type Row = (Reason, &'static str);
-
-const ROWS: &[Row] = &[
-    (
-        Reason::RequestTag,
-        "blk_mq_get_tag sbitmap_queue_wait* scsi_dev_queue_ready",
-    ),
-    (
-        Reason::BlockThrottle,
-        "blkcg_maybe_throttle_current blkcg_iolatency_throttle ioc_rqos_throttle \
-         blk_throtl_* __blk_throtl_bio",
-    ),
-    (
-        Reason::WritebackThrottling,
-        "wbt_wait __wbt_wait balance_dirty_pages*",
-    ),
-    (
-        Reason::QueueFrozen,
-        "blk_mq_freeze_queue* __bio_queue_enter blk_queue_enter bio_queue_enter",
-    ),
-    (
-        Reason::Discard,
-        "blkdev_issue_discard __blkdev_issue_discard blkdev_issue_secure_erase \
-         blk_ioctl_discard blkdev_issue_zeroout xfs_discard_extents \
-         xfs_extent_busy_wait_all xfs_extent_busy_flush f2fs_wait_discard*",
-    ),
-    (
-        Reason::Flush,
-        "blkdev_issue_flush blk_insert_flush jbd2_issue_flush xfs_flush_bdev \
-         xfs_blkdev_issue_flush ext4_force_shutdown md_flush_request wait_dev_flush \
-         write_all_supers barrier_all_devices",
-    ),
-    (
-        Reason::Journal,
-        "jbd2_log_wait_commit jbd2_complete_transaction do_get_write_access \
-         jbd2_journal_get_* wait_transaction_locked wait_transaction_switching \
-         add_transaction_credits start_this_handle jbd2_log_do_checkpoint \
-         __jbd2_log_wait_for_space jbd2_journal_wait_updates \
-         jbd2_journal_commit_transaction jbd2_log_* ext4_fc_commit xlog_wait* xlog_grant* \
-         xlog_state_* xlog_force_lsn xlog_cil_* xfs_log_force* xfs_log_reserve \
-         xfs_ail_push* btrfs_commit_transaction* wait_current_trans wait_for_commit \
-         btrfs_wait_for_commit btrfs_sync_log wait_log_commit f2fs_issue_checkpoint \
-         f2fs_write_checkpoint",
-    ),
-    (
-        Reason::Lock,
-        "__mutex_lock* mutex_lock* rwsem_down_* down_read* down_write* __down \
-         __down_common down down_timeout rt_mutex_* percpu_down_write percpu_rwsem_wait \
-         __percpu_down_read xfs_buf_lock xfs_ilock* xfs_buf_find* __lock_buffer \
-         inode_lock* ext4_lock_group btrfs_tree_lock* btrfs_tree_read_lock* btrfs_lock_* \
-         __inode_wait_for_writeback inode_dio_wait* __inode_dio_wait sb_start_write \
-         __sb_start_write xfs_iflock* ww_mutex_*",
-    ),
-    (
-        Reason::PageWriteback,
-        "folio_wait_writeback* wait_on_page_writeback* __filemap_fdatawait_range \
-         filemap_fdatawait* folio_wait_stable wait_for_stable_page",
-    ),
-    (
-        Reason::Swap,
-        "do_swap_page swap_read_folio* swap_readpage* __swap_writepage*",
-    ),
-    (
-        Reason::Read,
-        "filemap_read_folio filemap_update_page filemap_get_pages filemap_fault \
-         do_read_cache_* read_cache_folio generic_file_buffered_read* __bread* bh_read* \
-         __bh_read* ext4_read_bh* ext4_sb_bread* __ext4_sb_bread* ext4_bread* \
-         __ext4_get_inode_loc* ext4_wait_block_bitmap ext4_read_block_bitmap* \
-         ext4_read_inode_bitmap ext4_mb_init_cache ext4_mb_init_group \
-         read_extent_tree_block __ext4_find_entry ext4_find_entry xfs_buf_read* \
-         xfs_buf_readahead* _xfs_buf_read btrfs_read_extent_buffer* read_extent_buffer* \
-         read_tree_block read_block_for_search ext4_file_read_iter ext4_dio_read_iter \
-         xfs_file_dio_read xfs_file_read_iter btrfs_direct_read btrfs_file_read_iter \
-         blkdev_read_iter vfs_read vfs_readv io_read __io_read aio_read mpage_readahead \
-         page_cache_ra* ext4_write_begin block_write_begin iomap_write_begin",
-    ),
-    (
-        Reason::Write,
-        "ext4_dio_write_iter ext4_file_write_iter ext4_buffered_write_iter \
-         xfs_file_dio_write* xfs_file_write_iter btrfs_direct_write btrfs_do_write_iter \
-         blkdev_write_iter blkdev_direct_write vfs_write vfs_writev io_write aio_write \
-         __sync_dirty_buffer sync_dirty_buffer write_dirty_buffer xfs_bwrite \
-         xfs_buf_delwri_submit* ext4_commit_super jbd2_write_superblock \
-         writeback_sb_inodes wb_writeback do_writepages writeback_single_inode \
-         btrfs_wait_ordered*",
-    ),
-    (
-        Reason::StackedDevice,
-        "raid5_get_active_stripe wait_barrier raid1_* raid10_* md_super_wait \
-         md_write_start dm_wait_* md_handle_request",
-    ),
-    (
-        Reason::UserSpaceServer,
-        "request_wait_answer __fuse_request_send __fuse_simple_request \
-         fuse_simple_request fuse_* nbd_* ublk_*",
-    ),
-    (
-        Reason::NetworkStorage,
-        "rpc_wait_bit_killable __rpc_execute rpc_* nfs_* nfs4_* cifs_* smb2_* ceph_* \
-         SendReceive*",
-    ),
-    (
-        Reason::MemoryReclaim,
-        "reclaim_throttle shrink_node* try_to_free_pages try_to_free_mem_cgroup_pages \
-         throttle_direct_reclaim do_try_to_free_pages __alloc_pages_slowpath* \
-         mem_cgroup_handle_over_high too_many_isolated congestion_wait",
-    ),
-    (
-        Reason::Flush,
-        "vfs_fsync_range do_fsync ext4_sync_file xfs_file_fsync btrfs_sync_file \
-         blkdev_fsync sync_filesystem ksys_sync",
-    ),
-    (
-        Reason::Other,
-        "wait_for_vfork_done kernel_clone synchronize_rcu* __flush_work msleep* \
-         kthread_stop kthread_park do_coredump do_exit cgroup_*",
-    ),
-];
-
-/// For stacks on which nothing tells more.
-const FALLBACK: &[Row] = &[
-    (Reason::WritebackThrottling, "rq_qos_wait __rq_qos_throttle"),
-    (
-        Reason::PageLock,
-        "__folio_lock* folio_lock* folio_wait_bit* wait_on_page_bit* __lock_page* \
-         folio_put_wait_locked",
-    ),
-    (
-        Reason::OtherIo,
-        "submit_bio_wait __wait_on_buffer wait_on_buffer __iomap_dio_rw iomap_dio_rw \
-         blk_execute_rq bio_wait_event* io_schedule* wait_for_completion_io* \
-         blk_mq_submit_bio bit_wait_io submit_bh* __blockdev_direct_IO xfs_buf_iowait",
-    ),
-];
-
-fn first<'a>(stack: &'a Stack, rows: &[Row]) -> Option<(Reason, &'a str)> {
-    names(stack).find_map(|name| Some((reason_of(name, rows)?, name)))
+/// A function of the stack, and what is known of it.
+struct Step<'a> {
+    function: Function<'a>,
+    meaning: Meaning,
+    family: Option<Family<'a>>,
 }
 
-fn first_row<'a>(stack: &'a Stack, rows: &[Row]) -> Option<(Reason, &'a str)> {
-    rows.iter().find_map(|(reason, patterns)| {
-        let name = names(stack).find(|name| is_one_of(patterns, name))?;
-        Some((*reason, name))
-    })
+impl Step<'_> {
+    const fn row(&self) -> Option<&'static Row> {
+        match self.meaning {
+            Meaning::Decides(row) => Some(row),
+            _ => None,
+        }
+    }
 }
 
-fn reason_of(name: &str, rows: &[Row]) -> Option<Reason> {
-    let row = rows.iter().find(|(_, patterns)| is_one_of(patterns, name));
-    row.map(|(reason, _)| *reason)
+/// The functions of a stack, innermost first.
+struct Trace<'a> {
+    steps: Vec<Step<'a>>,
+    /// The scheduler is on it, so that locks are, too: what takes no lock visibly takes none.
+    has_scheduler: bool,
+    /// The first that is neither the scheduler nor the tracing in front of it.
+    first: usize,
+    /// The first beyond which nobody asked for what happens inside.
+    end: usize,
 }
 
-fn caller<'a>(stack: &'a Stack, symbol: &str, reason: Reason) -> Option<&'a str> {
-    let beyond = names(stack).skip_while(|name| *name != symbol);
-    beyond
-        .skip(1)
-        .find(|name| reason_of(name, ROWS) != Some(reason))
+/// What decided.
+#[derive(Clone, Copy)]
+struct Found<'a> {
+    reason: Reason,
+    ended: By,
+    decided_by: Option<usize>,
+    family: Option<Family<'a>>,
 }
 
-/// Functions that put to sleep, and the tracing in front of them.
-const SLEEPING: &str = "bpf_* __bpf_* __traceiter_* trace_* __schedule schedule* io_schedule* \
-     preempt_schedule* wait_for_completion* __wait_for_common do_wait_for_common bit_wait* \
-     __wait_on_bit* out_of_line_wait_on_bit*";
-
-fn outermost_wait(stack: &Stack) -> Option<String> {
-    names(stack)
-        .find(|name| !is_one_of(SLEEPING, name))
-        .map(str::to_owned)
+impl Found<'_> {
+    const fn of_none(reason: Reason) -> Self {
+        Self {
+            reason,
+            ended: By::Interrupt,
+            decided_by: None,
+            family: None,
+        }
+    }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::super::test_capture::stack_of;
-    use super::*;
-
-    /// Stacks as seen on 6.18 and described in the kernel's sources.
-    const SEEN: &[(Reason, &str, &str)] = &[
-        (
-            Reason::Discard,
-            "blkdev_issue_discard",
-            "__schedule schedule io_schedule submit_bio_wait blkdev_issue_discard \
-             ext4_trim_extent ext4_trim_fs",
-        ),
-        (
-            Reason::WritebackThrottling,
-            "wbt_wait",
-            "schedule io_schedule rq_qos_wait wbt_wait __rq_qos_throttle \
-             blk_mq_submit_bio blkdev_issue_discard",
-        ),
-        (
-            Reason::BlockThrottle,
-            "blkcg_iolatency_throttle",
-            "io_schedule rq_qos_wait blkcg_iolatency_throttle __rq_qos_throttle \
-             blk_mq_submit_bio",
-        ),
-        (
-            Reason::RequestTag,
-            "blk_mq_get_tag",
-            "io_schedule blk_mq_get_tag __blk_mq_alloc_requests blk_mq_submit_bio \
-             xfs_file_dio_read",
-        ),
-        (
-            Reason::Read,
-            "ext4_dio_read_iter",
-            "schedule __iomap_dio_rw iomap_dio_rw ext4_dio_read_iter vfs_read",
-        ),
-        (
-            Reason::Write,
-            "ext4_dio_write_iter",
-            "schedule __iomap_dio_rw iomap_dio_rw ext4_dio_write_iter vfs_write",
-        ),
-        (
-            Reason::Read,
-            "filemap_update_page",
-            "io_schedule folio_wait_bit_common filemap_update_page filemap_get_pages \
-             filemap_read",
-        ),
-        (
-            Reason::PageWriteback,
-            "folio_wait_writeback",
-            "io_schedule folio_wait_bit_common folio_wait_writeback \
-             __filemap_fdatawait_range ext4_sync_file",
-        ),
-        (
-            Reason::PageLock,
-            "folio_wait_bit_common",
-            "io_schedule folio_wait_bit_common __folio_lock truncate_inode_pages_range",
-        ),
-        (
-            Reason::Journal,
-            "jbd2_log_wait_commit",
-            "schedule jbd2_log_wait_commit jbd2_complete_transaction ext4_sync_file \
-             do_fsync",
-        ),
-        (
-            Reason::Journal,
-            "do_get_write_access",
-            "schedule bit_wait_io __wait_on_bit do_get_write_access ext4_mkdir",
-        ),
-        (
-            Reason::Journal,
-            "xlog_wait_on_iclog",
-            "schedule xlog_wait_on_iclog xfs_log_force_seq xfs_file_fsync do_fsync",
-        ),
-        (
-            Reason::Flush,
-            "blkdev_issue_flush",
-            "io_schedule submit_bio_wait blkdev_issue_flush ext4_sync_file do_fsync",
-        ),
-        (
-            Reason::Lock,
-            "rwsem_down_write_slowpath",
-            "schedule rwsem_down_write_slowpath down_write ext4_buffered_write_iter \
-             vfs_write",
-        ),
-        (
-            Reason::Lock,
-            "ext4_file_read_iter",
-            "ext4_file_read_iter vfs_read __x64_sys_pread64",
-        ),
-        (
-            Reason::Lock,
-            "__down_common",
-            "schedule_timeout __down_common __down down xfs_buf_lock xfs_buf_find_lock \
-             xfs_read_agf",
-        ),
-        (
-            Reason::UserSpaceServer,
-            "request_wait_answer",
-            "schedule request_wait_answer __fuse_simple_request fuse_fallocate \
-             lo_fallocate",
-        ),
-        (
-            Reason::Other,
-            "wait_for_vfork_done",
-            "schedule wait_for_vfork_done kernel_clone",
-        ),
-    ];
-
-    #[test]
-    fn stacks_are_told_apart() {
-        for (reason, symbol, frames) in SEEN {
-            let frames: Vec<&str> = frames.split_whitespace().collect();
-            let decision = decide(Some(&stack_of(&frames)));
-            assert_eq!(decision.reason, *reason, "{frames:?}");
-            assert_eq!(decision.decided_by.as_deref(), Some(*symbol));
+impl<'a> Trace<'a> {
+    fn new(stack: Option<&'a Stack>) -> Self {
+        let all: Vec<Function<'a>> = stack.into_iter().flat_map(functions).collect();
+        let is_smb_server = all
+            .iter()
+            .any(|one| one.module == Some("ksmbd") || one.name.contains("ksmbd"));
+        let has_scheduler = all.iter().any(|one| table::is_scheduler(one.name));
+        let mut is_innermost = !has_scheduler;
+        let step = |function: Function<'a>| {
+            let meaning = table::meaning(function.name, is_innermost);
+            is_innermost &= meaning == Meaning::Tracing;
+            Step {
+                function,
+                meaning,
+                family: family::of(&function, is_smb_server)
+                    .filter(|_| !waits_for_another(meaning)),
+            }
+        };
+        let steps: Vec<Step<'a>> = all.into_iter().map(step).collect();
+        let says_something =
+            |step: &Step<'_>| !matches!(step.meaning, Meaning::Scheduler | Meaning::Tracing);
+        let first = steps.iter().position(says_something);
+        let first = first.unwrap_or(steps.len());
+        let rows = (first..steps.len()).filter_map(|at| Some((at, steps[at].row()?)));
+        let boundary = rows
+            .into_iter()
+            .find(|(_, row)| row.place == Place::Boundary);
+        let end = boundary.map_or(steps.len(), |(at, _)| at);
+        Self {
+            steps,
+            has_scheduler,
+            first,
+            end,
         }
     }
 
-    #[test]
-    fn a_lock_is_told_with_who_takes_it() {
-        let stack = stack_of(&[
-            "schedule",
-            "rwsem_down_write_slowpath",
-            "down_write",
-            "ext4_buffered_write_iter",
-        ]);
-        assert_eq!(
-            decide(Some(&stack)).called_from.as_deref(),
-            Some("ext4_buffered_write_iter")
-        );
+    /// Of the functions before the boundary, innermost first.
+    fn rows(&self) -> impl Iterator<Item = (usize, &'static Row)> {
+        (self.first..self.end).filter_map(|at| Some((at, self.steps[at].row()?)))
     }
 
-    #[test]
-    fn without_a_name_nothing_is_decided() {
-        assert_eq!(decide(None).reason, Reason::Unknown);
-        let strange = stack_of(&[
-            "__schedule",
-            "schedule",
-            "wait_for_completion",
-            "some_driver_probe",
-        ]);
-        let decision = decide(Some(&strange));
-        assert_eq!(
-            (decision.reason, decision.called_from.as_deref()),
-            (Reason::Other, Some("some_driver_probe"))
-        );
+    fn families(&self) -> impl Iterator<Item = (usize, Family<'a>)> {
+        (self.first..self.end).filter_map(|at| Some((at, self.steps[at].family?)))
     }
+
+    /// A bus and a network carry storage, too: then it is that of whose code asked them.
+    fn innermost_family(&self) -> Option<(usize, Family<'a>)> {
+        let is_transport = |family: &Family<'_>| ["drivers", "net"].contains(&family.name);
+        let beyond = self.families().find(|(_, family)| !is_transport(family));
+        let asked = beyond.filter(|(_, family)| {
+            family.kind != Kind::Elsewhere && family.name != family::VFS_NAME
+        });
+        asked.or_else(|| self.families().next())
+    }
+
+    fn decide(&self) -> Found<'a> {
+        let by_row = self.by_row();
+        if let Some((at, kind)) = self.who_knows_better(by_row) {
+            return self.of_family(at, kind);
+        }
+        match (by_row, self.innermost_family()) {
+            (Some((at, row)), _) if row.reason == Reason::Lock => self.lock(at, row),
+            (Some((at, row)), _) => self.of_row(at, row),
+            (None, Some((at, family))) => match family.kind {
+                Kind::Filesystem | Kind::Block => self.of_local(at, family),
+                kind => self.of_family(at, kind),
+            },
+            (None, None) => self.nothing_inside(),
+        }
+    }
+
+    /// A server's client or a stacked device's driver that sleeps further inside than what a row
+    /// knows; a client also further outside, of what could be any file's.
+    fn who_knows_better(&self, by_row: Option<(usize, &Row)>) -> Option<(usize, Kind)> {
+        let knows_better = |(at, family): &(usize, Family<'_>)| {
+            let is_inside = by_row.is_none_or(|(row_at, _)| *at < row_at);
+            let reason = by_row.map(|(_, row)| row.reason);
+            match family.kind {
+                Kind::Network | Kind::UserSpace => is_inside || reason.is_some_and(is_generic),
+                Kind::Stacked => is_inside || reason == Some(Reason::OtherIo),
+                Kind::Block | Kind::Filesystem | Kind::Elsewhere => false,
+            }
+        };
+        // A client has the last word: a stacked device may lie between it and the row.
+        let is_client = |family: &Family<'_>| family.kind != Kind::Stacked;
+        let mut clients = self.families().filter(|(_, family)| is_client(family));
+        let client = clients.find(knows_better);
+        let found = client.or_else(|| self.families().find(knows_better));
+        found.map(|(at, family)| (at, family.kind))
+    }
+
+    /// What the table says: certain, or the purpose of some I/O.
+    fn by_row(&self) -> Option<(usize, &'static Row)> {
+        let mut io = None;
+        for (at, row) in self.rows() {
+            match row.place {
+                Place::Anywhere | Place::Innermost => return Some((at, row)),
+                Place::AskCaller => return Some(self.caller_or(at, row)),
+                Place::Io => io = io.or(Some((at, row))),
+                Place::Purpose | Place::Entry | Place::Boundary => {}
+            }
+        }
+        let (at, row) = io?;
+        Some(self.purpose(at).unwrap_or((at, row)))
+    }
+
+    /// What the function that called one says. Of pages of nobody's, where memory is freed, that.
+    fn caller_or(&self, at: usize, row: &'static Row) -> (usize, &'static Row) {
+        let asks = |step: &Step<'_>| match step.meaning {
+            Meaning::Decides(row) => row.place == Place::AskCaller,
+            Meaning::Carrier => true,
+            _ => false,
+        };
+        let caller = (at..self.steps.len()).find(|one| !asks(&self.steps[*one]));
+        let knows = |row: &Row| match row.place {
+            Place::Anywhere => row.reason != Reason::Lock,
+            Place::Boundary => row.reason == Reason::MemoryReclaim,
+            _ => false,
+        };
+        let of_caller =
+            caller.and_then(|at| Some((at, self.steps[at].row().filter(|row| knows(row))?)));
+        let freed = || {
+            let row = self.steps.get(self.end)?.row()?;
+            let is_somebodys = |(_, family): (usize, Family<'_>)| family.kind != Kind::Elsewhere;
+            let is_nobodys =
+                row.reason == Reason::MemoryReclaim && !self.families().any(is_somebodys);
+            is_nobodys.then_some((self.end, row))
+        };
+        of_caller.or_else(freed).unwrap_or((at, row))
+    }
+
+    /// Beyond a function: what a filesystem or an entry is for, when nothing in between is no
+    /// storage.
+    fn purpose(&self, from: usize) -> Option<(usize, &'static Row)> {
+        let is_no_storage = |at: &usize| {
+            let family = self.steps[*at].family;
+            family.is_some_and(|family| family.kind == Kind::Elsewhere)
+        };
+        let to = (from..self.end).find(is_no_storage).unwrap_or(self.end);
+        let at = |place| {
+            let mut rows = self.rows().filter(move |(at, _)| (from..to).contains(at));
+            rows.find(|(_, row)| row.place == place)
+        };
+        at(Place::Purpose).or_else(|| at(Place::Entry))
+    }
+
+    /// A lock is that of the innermost whose code is known.
+    fn lock(&self, at: usize, row: &'static Row) -> Found<'a> {
+        let is_lock = |at: &usize| {
+            let row = self.steps[*at].row();
+            row.is_some_and(|row| row.reason == Reason::Lock && row.place == Place::Anywhere)
+        };
+        let taker = (at..self.steps.len()).find(|at| !is_lock(at));
+        if let Some(taker) = taker.filter(|taker| self.is_frozen(at, *taker)) {
+            return Found {
+                reason: Reason::FrozenFilesystem,
+                ended: By::Task,
+                decided_by: Some(at),
+                family: self.name_of(Some(taker), |kind| kind == Kind::Filesystem),
+            };
+        }
+        let to = (self.end + 1).min(self.steps.len());
+        // What a driver does in a lock of its own, called by a read or write, is not told by these.
+        let is_strange =
+            |step: &Step<'_>| step.family.is_none() && step.meaning == Meaning::Strange;
+        let mut steps = self.steps[at..to].iter();
+        let known = steps
+            .by_ref()
+            .find(|step| step.family.is_some() || is_strange(step));
+        let owner = known.filter(|step| step.family.is_some()).or_else(|| {
+            steps.find(|step| step.family.is_some() && !family::is_entry(&step.function))
+        });
+        let owner = owner.and_then(|step| step.family);
+        Found {
+            reason: Reason::Lock,
+            ended: row.ended,
+            decided_by: Some(at),
+            family: owner,
+        }
+    }
+
+    /// Whether the lock at `at`, taken by `taker`, is that of a filesystem that somebody froze.
+    fn is_frozen(&self, at: usize, taker: usize) -> bool {
+        let name = self.steps[taker].function.name;
+        let takes_part = self.steps[taker].row();
+        takes_part.is_some_and(|row| row.reason == Reason::FrozenFilesystem)
+            || (self.steps[at..taker]
+                .iter()
+                .any(|step| table::is_percpu_rwsem(step.function.name))
+                && !table::takes_another_percpu_rwsem(name))
+    }
+
+    fn of_row(&self, at: usize, row: &'static Row) -> Found<'a> {
+        let is_other = row.reason == Reason::Other;
+        Found {
+            reason: row.reason,
+            ended: row.ended,
+            decided_by: Some(at),
+            family: self.name_of(None, |kind| is_other || kind != Kind::Elsewhere),
+        }
+    }
+
+    fn of_family(&self, at: usize, kind: Kind) -> Found<'a> {
+        let reason = match kind {
+            Kind::Network => Reason::NetworkStorage,
+            Kind::UserSpace => Reason::UserSpaceServer,
+            Kind::Stacked => Reason::StackedDevice,
+            Kind::Block | Kind::Filesystem => Reason::OtherIo,
+            Kind::Elsewhere => match self.steps.get(self.end).and_then(Step::row) {
+                Some(row) => row.reason,
+                None => Reason::Other,
+            },
+        };
+        Found {
+            reason,
+            ended: By::Interrupt,
+            decided_by: Some(at),
+            family: self.name_of(Some(at), |one| one == kind),
+        }
+    }
+
+    /// In the code of a filesystem, or of a disk: what it does, or a lock that it takes.
+    fn of_local(&self, at: usize, family: Family<'a>) -> Found<'a> {
+        let before = &self.steps[self.first..at];
+        let carried = |meaning| before.iter().any(|step| step.meaning == meaning);
+        if carried(Meaning::GracePeriod) && family.kind == Kind::Filesystem {
+            return Found::of_none(Reason::Other);
+        }
+        let is_innermost = at == self.first && !self.has_scheduler;
+        let purpose = self.purpose(at + usize::from(is_innermost));
+        if let Some((at, row)) =
+            purpose.filter(|(at, row)| row.place == Place::Purpose || self.is_all_known(*at))
+        {
+            return self.of_row(at, row);
+        }
+        if is_innermost && family.kind == Kind::Filesystem {
+            // Most likely; not so sure that whoever woke it should be called the holder.
+            return Found {
+                reason: Reason::Lock,
+                ended: By::Interrupt,
+                decided_by: Some(at),
+                family: self.name_of(Some(at), |kind| kind == Kind::Filesystem),
+            };
+        }
+        let mut beyond = self.families().skip_while(|(one, _)| *one < at);
+        let own = beyond.find(|(_, family)| family.name != family::VFS_NAME);
+        match own.filter(|(_, family)| family.kind != Kind::Elsewhere) {
+            Some((at, family)) => self.of_family(at, family.kind),
+            None => Found::of_none(Reason::Other),
+        }
+    }
+
+    /// Every function further inside is known to lead to storage, or to lead nowhere else.
+    fn is_all_known(&self, at: usize) -> bool {
+        let mut inside = self.steps[self.first..at].iter();
+        inside.all(|step| step.family.is_some() || step.meaning != Meaning::Strange)
+    }
+
+    fn nothing_inside(&self) -> Found<'a> {
+        match self.steps.get(self.end).and_then(Step::row) {
+            Some(row) if row.reason != Reason::Other => self.of_row(self.end, row),
+            _ => Found::of_none(Reason::Other),
+        }
+    }
+
+    /// The innermost family of such a kind from a function on; one that others build on when there
+    /// is none of these.
+    fn name_of(&self, from: Option<usize>, is_meant: impl Fn(Kind) -> bool) -> Option<Family<'a>> {
+        let from = from.unwrap_or(self.first);
+        let meant = || {
+            let families = self.families().filter(move |(at, _)| *at >= from);
+            families
+                .map(|(_, family)| family)
+                .filter(|family| is_meant(family.kind))
+        };
+        let own = meant().find(|family| !family.is_library);
+        own.or_else(|| meant().next())
+    }
+
+    /// The kernel said that it is one; the innermost function took it.
+    fn lock_by_fact(&self) -> Found<'a> {
+        let by_row = self.by_row().filter(|(_, row)| row.reason == Reason::Lock);
+        let row = by_row.map_or(table::LOCK_BY_FACT, |(_, row)| row);
+        let at = by_row.map_or(self.first, |(at, _)| at);
+        let found = self.lock(at.min(self.steps.len()), row);
+        Found {
+            ended: By::Task,
+            decided_by: found.decided_by.filter(|at| *at < self.steps.len()),
+            ..found
+        }
+    }
+
+    fn caller(&self, at: usize, reason: Reason) -> Option<usize> {
+        let is_another = |at: &usize| {
+            let row = self.steps[*at].row();
+            row.is_none_or(|row| row.reason != reason)
+        };
+        (at + 1..self.steps.len()).find(is_another)
+    }
+
+    fn first_that_says_anything(&self) -> Option<usize> {
+        let says = |at: &usize| {
+            !matches!(
+                self.steps[*at].meaning,
+                Meaning::Carrier | Meaning::GracePeriod | Meaning::Scheduler | Meaning::Tracing
+            )
+        };
+        (self.first..self.steps.len()).find(says)
+    }
+}
+
+/// Its own family says nothing: it sleeps for whoever called it.
+const fn waits_for_another(meaning: Meaning) -> bool {
+    matches!(meaning, Meaning::Carrier | Meaning::GracePeriod)
+}
+
+/// Of a file's data, whoever keeps it: what a server or a stacked device on the stack knows better.
+const fn is_generic(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::Read
+            | Reason::Write
+            | Reason::Flush
+            | Reason::PageLock
+            | Reason::PageWriteback
+            | Reason::OtherIo
+    )
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::{lock, reason, symbol};
+use super::{reason, symbol};
 use stall_capture::{Capture, Holder, Process, Waker};
 use stall_report::model::Reason;
 
@@ -126,7 +126,7 @@ impl<'a> Sleepers<'a> {
         for sleep in &capture.long_sleeps {
             if let Some(&thread) = rows.get(&sleep.task) {
                 let times = sleep.start_ns..sleep.end_ns;
-                let mut taken = self.sleep(decided.of(sleep.stack), &times);
+                let mut taken = self.sleep(decided.of(sleep.stack, false), &times);
                 let waker = sleep.waker.as_ref().filter(|_| taken.is_lock);
                 taken.holder = waker.map(|waker| self.waker(capture, waker));
                 self.threads[thread].sleeps.push(taken);
@@ -135,10 +135,9 @@ impl<'a> Sleepers<'a> {
         for sleep in &capture.unfinished_sleeps {
             if let Some(&thread) = rows.get(&sleep.task) {
                 let times = sleep.start_ns..capture.window.end_ns;
-                let mut taken = self.sleep(decided.of(sleep.stack), &times);
+                let holder_is_known = sleep.holder.is_some();
+                let mut taken = self.sleep(decided.of(sleep.stack, holder_is_known), &times);
                 taken.unfinished = true;
-                // The kernel knows better than the stack.
-                taken.is_lock |= sleep.holder.is_some();
                 taken.holder = sleep.holder.as_ref().map(|one| self.holder(capture, one));
                 self.threads[thread].sleeps.push(taken);
             }
@@ -149,16 +148,12 @@ impl<'a> Sleepers<'a> {
     }
 
     fn sleep(&self, decision: &reason::Decision, times: &Range<u64>) -> Sleep {
-        let is_lock = decision
-            .decided_by
-            .as_deref()
-            .is_some_and(|symbol| lock::is_released_by_a_task(decision.reason, symbol));
         let start = times.start.max(self.window.start);
         Sleep {
             span: start..times.end.min(self.window.end).max(start),
             reason: decision.reason,
             decided_by: decision.decided_by.clone(),
-            is_lock,
+            is_lock: decision.is_released_by_a_task,
             holder: None,
             unfinished: false,
         }
@@ -202,7 +197,7 @@ impl<'a> Sleepers<'a> {
 /// Reasons by stack: the same few stacks have most of the sleeps.
 struct Decided<'a> {
     capture: &'a Capture,
-    by_stack: HashMap<Option<usize>, reason::Decision>,
+    by_stack: HashMap<(Option<usize>, bool), reason::Decision>,
 }
 
 impl<'a> Decided<'a> {
@@ -213,9 +208,11 @@ impl<'a> Decided<'a> {
         }
     }
 
-    fn of(&mut self, stack: Option<usize>) -> &reason::Decision {
-        let decide = || reason::decide(symbol::stack(self.capture, stack));
-        self.by_stack.entry(stack).or_insert_with(decide)
+    fn of(&mut self, stack: Option<usize>, holder_is_known: bool) -> &reason::Decision {
+        let decide = || reason::decide(symbol::stack(self.capture, stack), holder_is_known);
+        self.by_stack
+            .entry((stack, holder_is_known))
+            .or_insert_with(decide)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Waits that no request shows: sleep in D by what it was for, held against the requests of the same workload.
 
 use crate::total::Total as _;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use stall_capture::Capture;
 use stall_report::model::{BlockedTask, Confidence, Kind, Reason};
@@ -11,6 +11,7 @@ use super::finding::{Culprits, Finding};
 use super::rules;
 use super::workload::{Base, Scope, Workloads};
 use crate::Findings;
+use crate::reason::is_storage;
 
 /// What a sleep in D is for, as far as the judge tells it apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,13 +28,14 @@ enum For {
     Other,
 }
 
-const fn purpose(reason: Reason) -> For {
+fn purpose(reason: Reason, family: Option<&str>) -> For {
     match reason {
+        _ if !is_storage(reason, family) && reason != Reason::MemoryReclaim => For::Other,
         Reason::UserSpaceServer | Reason::NetworkStorage => For::Server,
-        Reason::QueueFrozen => For::Frozen,
+        Reason::FrozenFilesystem => For::Frozen,
         Reason::StackedDevice => For::Stacked,
         Reason::BlockThrottle => For::Limit,
-        Reason::WritebackThrottling => For::Dirty,
+        Reason::DirtyThrottling | Reason::WritebackThrottling => For::Dirty,
         Reason::MemoryReclaim | Reason::Swap => For::Memory,
         Reason::Lock | Reason::Journal => For::Lock,
         Reason::Read
@@ -41,7 +43,9 @@ const fn purpose(reason: Reason) -> For {
         | Reason::Flush
         | Reason::PageLock
         | Reason::PageWriteback
+        | Reason::Zeroout
         | Reason::RequestTag
+        | Reason::QueueFrozen
         | Reason::OtherIo
         | Reason::Unknown => For::Io,
         Reason::Discard | Reason::Other => For::Other,
@@ -52,6 +56,8 @@ const fn purpose(reason: Reason) -> For {
 struct Sleeper {
     base: Base,
     by: BTreeMap<For, u64>,
+    /// Whose clients it waited in, of servers.
+    servers: BTreeSet<String>,
     /// Since when it has slept without a break, when it still does.
     since_ns: Option<u64>,
     from_ns: u64,
@@ -191,18 +197,30 @@ fn sleeper(task: &BlockedTask, base: Base, window: (u64, u64)) -> Sleeper {
         }
     };
     for row in &task.stacks {
-        add(purpose(row.reason), row.blocked_ns);
+        add(purpose(row.reason, row.family.as_deref()), row.blocked_ns);
     }
     add(For::Io, task.short_ns);
     if let Some(sleep) = &task.unfinished {
-        add(purpose(sleep.reason), sleep.in_window_ns);
+        add(
+            purpose(sleep.reason, sleep.family.as_deref()),
+            sleep.in_window_ns,
+        );
     }
+    let ended = task.stacks.iter().map(|row| (row.reason, &row.family));
+    let unfinished = task.unfinished.iter();
+    let waits = ended.chain(unfinished.map(|sleep| (sleep.reason, &sleep.family)));
+    let servers = waits.filter_map(|(reason, family)| {
+        let family = family.as_ref()?;
+        (purpose(reason, Some(family)) == For::Server).then(|| family.clone())
+    });
+    let servers = servers.collect();
     let starts = task.long_sleeps.iter().map(|sleep| sleep.start_ns);
     let ends = task.long_sleeps.iter().map(|sleep| sleep.end_ns);
     let since_ns = task.unfinished.as_ref().map(|sleep| sleep.start_ns);
     Sleeper {
         base,
         by,
+        servers,
         since_ns,
         from_ns: starts.chain(since_ns).min().unwrap_or(window.0),
         to_ns: match since_ns {
@@ -235,7 +253,7 @@ fn kind(
 ) -> Option<(Kind, Option<String>)> {
     let waits = &capture.host_waits;
     match purpose {
-        For::Server => Some((Kind::UpstreamStorage, server(capture))),
+        For::Server => Some((Kind::UpstreamStorage, server(capture, &sleeper.servers))),
         For::Frozen => Some((Kind::Frozen, frozen(capture))),
         For::Limit => Some((Kind::CgroupLimit, limit(capture, workloads, sleeper.base))),
         For::Dirty => Some((Kind::DirtyThrottling, None)),
@@ -260,15 +278,32 @@ fn kind(
     }
 }
 
-/// The server of the mounts, where there is only one.
-fn server(capture: &Capture) -> Option<String> {
-    let servers = &capture.host_waits.servers;
+/// The servers of the mounts whose clients were waited in; the clients when no mount is theirs.
+fn server(capture: &Capture, clients: &BTreeSet<String>) -> Option<String> {
+    let of_client = |filesystem: &str| clients.iter().any(|one| serves(one, filesystem));
+    let servers = capture.host_waits.servers.iter();
+    let servers = servers.filter(|one| of_client(&one.filesystem)).take(3);
     let names: Vec<String> = servers
-        .iter()
-        .take(3)
         .map(|one| format!("{} ({}) on {}", one.source, one.filesystem, one.mount_point))
         .collect();
-    (!names.is_empty()).then(|| names.join(", or "))
+    if names.is_empty() {
+        let clients: Vec<&str> = clients.iter().map(String::as_str).collect();
+        return (!clients.is_empty()).then(|| clients.join(", or "));
+    }
+    Some(names.join(", or "))
+}
+
+/// Whether a mount of that kind is a client's: `nfs4` of `nfs`, `fuse.sshfs` of `fuse`.
+fn serves(client: &str, filesystem: &str) -> bool {
+    match client {
+        "cifs" => ["cifs", "smb3"].contains(&filesystem),
+        // Others' pages are kept by it.
+        "netfs" => ["9p", "afs", "ceph", "cifs", "smb3", "nfs", "nfs4"].contains(&filesystem),
+        "dlm" => ["gfs2", "ocfs2"].contains(&filesystem),
+        // Its requests are FUSE's.
+        "fuse" => filesystem.starts_with("fuse") || filesystem == "virtiofs",
+        _ => filesystem.starts_with(client),
+    }
 }
 
 fn frozen(capture: &Capture) -> Option<String> {

@@ -158,7 +158,7 @@ fn asleep(capture: &Capture, found: &Findings, workloads: &Workloads<'_>) -> Vec
             base,
             since_ns: sleep.start_ns,
             trims: task.trim_function.is_some(),
-            waits: is_storage(sleep.reason) && !task.process.kernel_thread,
+            waits: is_storage(sleep.reason, sleep.family.as_deref()) && !task.process.kernel_thread,
         })
     });
     tasks.collect()

@@ -63,6 +63,8 @@ pub struct UnfinishedSleep {
     pub killable: bool,
     /// What it waits for.
     pub reason: Reason,
+    /// Whose code it waits in: `nfs`, `fuse`, `dm`, `md`, `ext4`, ...; `None` when that is not known.
+    pub family: Option<String>,
     /// The function that decided.
     pub decided_by: Option<String>,
     /// The function that called it, past those that only pass on.
@@ -71,11 +73,13 @@ pub struct UnfinishedSleep {
     pub stack: Option<usize>,
 }
 
-/// Ended sleeps of one task for one reason.
+/// Ended sleeps of one task for one reason in one family's code.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct BlockedReason {
     /// What they waited for.
     pub reason: Reason,
+    /// Whose code it waits in: `nfs`, `fuse`, `dm`, `md`, `ext4`, ...; `None` when that is not known.
+    pub family: Option<String>,
     /// Sleeps.
     pub sleeps: u64,
     /// Time in the window.
@@ -93,6 +97,8 @@ pub struct BlockedStack {
     pub stack: Option<usize>,
     /// What they waited for.
     pub reason: Reason,
+    /// Whose code it waits in: `nfs`, `fuse`, `dm`, `md`, `ext4`, ...; `None` when that is not known.
+    pub family: Option<String>,
     /// The function that decided.
     pub decided_by: Option<String>,
     /// The function that called it, past those that only pass on.
@@ -120,6 +126,8 @@ pub struct LongSleep {
     pub length_ns: u64,
     /// What it waited for.
     pub reason: Reason,
+    /// Whose code it waits in: `nfs`, `fuse`, `dm`, `md`, `ext4`, ...; `None` when that is not known.
+    pub family: Option<String>,
     /// A fatal signal would have ended it.
     pub killable: bool,
     /// Index of the stack.
@@ -134,6 +142,8 @@ pub struct LongSleep {
 pub enum Reason {
     /// A discard it sent.
     Discard,
+    /// Zeros it had the device write.
+    Zeroout,
     /// Data or metadata to be read.
     Read,
     /// Its own write.
@@ -148,19 +158,23 @@ pub enum Reason {
     PageWriteback,
     /// A mutex, semaphore, inode or buffer lock.
     Lock,
+    /// A filesystem that somebody froze to be thawed.
+    FrozenFilesystem,
     /// A free request tag.
     RequestTag,
-    /// Writeback throttling: too many writes, or too many dirty pages.
+    /// Writeback throttling: the block layer lets no more writes through for now.
     WritebackThrottling,
+    /// Dirty pages: there are too many, and it writes no more until some are written back.
+    DirtyThrottling,
     /// A limit set on its cgroup.
     BlockThrottle,
     /// A frozen queue.
     QueueFrozen,
     /// RAID or device mapper.
     StackedDevice,
-    /// A server in user space (FUSE).
+    /// A program that serves a filesystem or a device (FUSE, virtiofs, nbd, ublk, autofs, fanotify).
     UserSpaceServer,
-    /// A server on the network.
+    /// A server on the network, or other nodes of a cluster.
     NetworkStorage,
     /// Swap.
     Swap,

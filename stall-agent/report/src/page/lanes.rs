@@ -58,11 +58,13 @@ pub(super) fn section(report: &Report, axis: &TimeAxis) -> Markup {
 const fn group(reason: Reason) -> usize {
     match reason {
         Reason::Discard => 0,
-        Reason::Read
+        Reason::Zeroout
+        | Reason::Read
         | Reason::Write
         | Reason::Flush
         | Reason::RequestTag
         | Reason::WritebackThrottling
+        | Reason::DirtyThrottling
         | Reason::BlockThrottle
         | Reason::StackedDevice
         | Reason::UserSpaceServer
@@ -73,6 +75,7 @@ const fn group(reason: Reason) -> usize {
         | Reason::PageLock
         | Reason::PageWriteback
         | Reason::Lock
+        | Reason::FrozenFilesystem
         | Reason::QueueFrozen => 2,
         Reason::MemoryReclaim | Reason::Other | Reason::Unknown => 3,
     }

@@ -63,10 +63,10 @@ prop_compose! {
         let issued_ns = (n[4] % 2 == 0).then_some(n[3]);
         (
             UnfinishedRequest {
-                actor, tid: 1, disk, op, bytes: n[0], sector: n[1], queued_ns: n[2], issued_ns, requeues: 0, older, stack,
+                actor, tid: 1, disk, op, bytes: n[0], sector: Some(n[1]), queued_ns: n[2], issued_ns, requeues: 0, older, stack,
             },
             EndedRequest {
-                actor, tid: 1, disk, op, bytes: n[0], sector: n[1], queued_ns: n[2], issued_ns, completed_ns: n[5],
+                actor, tid: 1, disk, op, bytes: n[0], sector: Some(n[1]), queued_ns: n[2], issued_ns, completed_ns: n[5],
                 overlap_ns: n[6], service_ns: n[7], requeues: 0, older, stack, stands_for: 1.0,
             },
         )

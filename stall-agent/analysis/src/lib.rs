@@ -80,6 +80,7 @@ pub fn analyze(capture: &Capture) -> model::Report {
         chains: findings.chains,
         intervals: interval::intervals(capture, &names, &findings.blocked_ids),
         stacks: run::stacks(&capture.stacks),
+        capture: None,
     }
 }
 

@@ -1,9 +1,10 @@
 //! What was not measured, and what measuring cost.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Something that was not measured.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Loss {
     /// `stall_common::loss::Loss::name`, or a name of user space's own.
     pub cause: String,
@@ -11,7 +12,7 @@ pub struct Loss {
 }
 
 /// What the agent itself cost.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Overhead {
     /// From the start of the process to the last hook attached.
     pub attach_ns: u64,
@@ -31,7 +32,7 @@ pub struct Overhead {
 }
 
 /// What the kernel measured of one program.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct ProgramCost {
     pub program: String,
     pub runs: u64,
@@ -42,7 +43,7 @@ pub struct ProgramCost {
 }
 
 /// What the agent gave up when its hooks were attached, and what it took.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Confinement {
     /// Capabilities it kept, by name.
     pub capabilities: Vec<String>,
@@ -61,7 +62,7 @@ pub struct Confinement {
 }
 
 /// A capability that was not there.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Lacking {
     pub capability: String,
     /// What the report lacks.

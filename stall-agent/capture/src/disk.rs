@@ -1,9 +1,10 @@
 //! Disks, and what the host says of them.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A whole disk that was seen, or that one seen is stacked on.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Disk {
     /// Index used by the other rows of this capture; `None` for a disk that had no requests.
     pub index: Option<u16>,
@@ -30,7 +31,7 @@ pub struct Disk {
 }
 
 /// State of a stacked device (`dm/`, `md/`); all `None` for others.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct DeviceState {
     /// It takes bios without making requests of them: its rows count bios.
@@ -50,7 +51,7 @@ pub struct DeviceState {
 }
 
 /// `/sys/block/*/inflight`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct InFlight {
     pub reads: u64,
     /// All that is not a read.
@@ -58,7 +59,7 @@ pub struct InFlight {
 }
 
 /// `/sys/block/*/stat` (Documentation/block/stat.rst); `None` for fields this kernel lacks.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DiskStat {
     pub reads: u64,
     pub read_merges: u64,
@@ -80,7 +81,7 @@ pub struct DiskStat {
 }
 
 /// What sysfs and mountinfo say of a disk.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct DiskFacts {
     pub model: Option<String>,
     pub serial: Option<String>,
@@ -133,14 +134,14 @@ pub struct DiskFacts {
 }
 
 /// What a disk or partition holds.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Contents {
     /// `ext4`, `crypto_LUKS`, `LVM2_member` and the like.
     pub filesystem: Option<String>,
     pub label: Option<String>,
 }
 
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Partition {
     pub name: String,
     pub major: u32,
@@ -156,7 +157,7 @@ pub struct Partition {
 }
 
 /// A line of mountinfo.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Mount {
     pub mount_point: String,
     /// The part of the filesystem that is mounted; `/` is all of it.

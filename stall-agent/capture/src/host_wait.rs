@@ -1,12 +1,13 @@
 //! What may keep a task waiting without a request of its own: limits, frozen filesystems, memory, servers, CPUs;
 //! and who made others' work.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Process;
 
 /// Facts of the host about waits that no request shows.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct HostWaits {
     /// Who dirtied pages in the window, most bytes first, 64 at most.
@@ -26,7 +27,7 @@ pub struct HostWaits {
 }
 
 /// What one process wrote into the page cache (`task_struct.ioac`, `CONFIG_TASK_IO_ACCOUNTING`).
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Dirtied {
     pub process: Process,
     /// `write_bytes` less `cancelled_write_bytes`, of all its threads, in the window. Direct writes count too.
@@ -34,7 +35,7 @@ pub struct Dirtied {
 }
 
 /// One line of a control group's I/O limit.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CgroupLimit {
     /// Path of the group in its hierarchy.
     pub cgroup: String,
@@ -47,7 +48,7 @@ pub struct CgroupLimit {
 }
 
 /// A filesystem that takes no writes until it is thawed (`super_block.s_writers.frozen`, fsfreeze(8)).
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FrozenFilesystem {
     pub major: u32,
     pub minor: u32,
@@ -59,7 +60,7 @@ pub struct FrozenFilesystem {
 }
 
 /// A mount that is served by a server, on the network or in user space.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ServerMount {
     pub mount_point: String,
     pub major: u32,
@@ -71,7 +72,7 @@ pub struct ServerMount {
 }
 
 /// A disk of a virtual machine that is not visible from this host.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct UnseenDisk {
     /// The virtual machine's process.
     pub pid: u32,
@@ -81,7 +82,7 @@ pub struct UnseenDisk {
 }
 
 /// Why a disk is not visible.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum UnseenKind {
     /// A device handed to the guest.
@@ -99,7 +100,7 @@ pub enum UnseenKind {
 }
 
 /// Time a process was ready to run and did not (`sched_info.run_delay`, `CONFIG_SCHED_INFO`).
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CpuWait {
     pub process: Process,
     /// Sum over its threads, in the window.
@@ -113,7 +114,7 @@ pub struct CpuWait {
 }
 
 /// `/proc/pressure/memory` and `/proc/vmstat` over the window.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MemoryPressure {
     /// At least one task was stalled on memory, ns.
     pub some_ns: u64,

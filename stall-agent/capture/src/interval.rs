@@ -1,11 +1,12 @@
 //! What happened from one snapshot to the next.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Op;
 
 /// What happened from one snapshot to the next.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Interval {
     pub start_ns: u64,
     pub end_ns: u64,
@@ -22,7 +23,7 @@ pub struct Interval {
     pub blocked_tasks: u32,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct IntervalSeries {
     pub disk: u16,
     pub op: Op,
@@ -39,7 +40,7 @@ pub struct IntervalSeries {
     pub total_counts: Option<Vec<(u8, u32)>>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct IntervalDiscards {
     pub disk: u16,
     /// Time with at least one in flight.
@@ -48,7 +49,7 @@ pub struct IntervalDiscards {
     pub in_flight: u32,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct IntervalUse {
     pub actor: u32,
     pub disk: u16,
@@ -66,7 +67,7 @@ pub struct IntervalUse {
 }
 
 /// What the requests of an [`IntervalUse`] took, as in [`super::Use`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct IntervalWaited {
     pub total_ns: u64,
     pub slow_ops: u64,
@@ -76,7 +77,7 @@ pub struct IntervalWaited {
 }
 
 /// `/sys/block/*/{inflight,stat}` of one disk at the end of an interval.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct IntervalDisk {
     pub disk: u16,
     pub in_flight: super::InFlight,

@@ -1,11 +1,12 @@
 //! What the host has, beside those who did I/O.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Process;
 
 /// Names and facts of the host, read while the window was open.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Inventory {
     /// Virtual machines, and the processes of Longhorn, iSCSI and trims, whether they did I/O or not.
@@ -22,7 +23,7 @@ pub struct Inventory {
 }
 
 /// A Longhorn volume that is attached here, by its node in `/dev/longhorn`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Volume {
     pub name: String,
     pub major: u32,
@@ -30,7 +31,7 @@ pub struct Volume {
 }
 
 /// What files say of the host's own trim.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TrimSchedule {
     pub timer: UnitState,
     pub service: UnitState,
@@ -42,7 +43,7 @@ pub struct TrimSchedule {
 }
 
 /// A file that Elemental's cloud-init applies at boot.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct OemFile {
     pub name: String,
     /// Whether the word `fstrim` is in it; `None` when it was not in memory, or could not be read.
@@ -50,7 +51,7 @@ pub struct OemFile {
 }
 
 /// A systemd unit, as its files have it; the default when there is none.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct UnitState {
     pub file: Option<String>,
     pub masked: bool,
@@ -65,7 +66,7 @@ pub struct UnitState {
 }
 
 /// A line of `/etc/fstab`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FstabEntry {
     pub source: String,
     pub mount_point: String,
@@ -74,7 +75,7 @@ pub struct FstabEntry {
 }
 
 /// From where the host was looked at.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct View {
     /// Where the host's `/` was.
     pub host_root: String,
@@ -87,7 +88,7 @@ pub struct View {
 }
 
 /// Names of one kind that could not be had for one reason.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct NameGap {
     pub what: String,
     pub reason: String,

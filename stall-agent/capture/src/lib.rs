@@ -7,13 +7,18 @@
 pub mod command;
 mod cost;
 mod disk;
+pub mod fit;
 mod host_wait;
 mod interval;
 mod inventory;
+mod packed;
 mod request;
 mod task;
 
 use std::io::Read;
+use std::sync::LazyLock;
+
+use fit::{Differences, Misfit};
 
 pub use cost::{Confinement, Lacking, Loss, Overhead, ProgramCost};
 pub use disk::{Contents, DeviceState, Disk, DiskFacts, DiskStat, InFlight, Mount, Partition};
@@ -27,11 +32,14 @@ pub use interval::{
 pub use inventory::{
     FstabEntry, Inventory, NameGap, OemFile, TrimSchedule, UnitState, View, Volume,
 };
+pub use packed::Packed;
 pub use request::{
     Discards, EndedRequest, Histogram, Op, Owner, Series, UnfinishedRequest, Use, is_discard,
     is_waited_for,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 pub use task::{
     Actor, Blocked, EndedSleep, Frame, Holder, OpenDisk, Pod, Process, ReplicaDirectory, Stack,
     Task, UnfinishedSleep, VolumeMeta, Waker,
@@ -43,10 +51,10 @@ pub const FORMAT: &str = "stall-agent-capture";
 /// [`Op::AsyncWrite`] and [`Op::ReadAhead`] apart; it is still read.
 pub const VERSION: u32 = 2;
 /// The first version.
-const OLDEST: u32 = 1;
+pub const OLDEST: u32 = 1;
 
 /// One run.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Capture {
     /// [`FORMAT`]
     pub format: String,
@@ -103,7 +111,7 @@ pub struct Capture {
 }
 
 /// The machine.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Host {
     pub hostname: Option<String>,
     /// `uname -r`
@@ -123,7 +131,7 @@ pub struct Host {
 }
 
 /// What the run was asked to do.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Settings {
     /// `None` is until interrupted.
     pub duration_ns: Option<u64>,
@@ -136,7 +144,7 @@ pub struct Settings {
 }
 
 /// The time observed.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Window {
     /// All hooks attached.
     pub start_ns: u64,
@@ -158,7 +166,7 @@ impl Window {
 }
 
 /// Whether a hook of the plan could be used.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Hook {
     /// Name of the program.
     pub program: String,
@@ -173,7 +181,7 @@ pub struct Hook {
 }
 
 /// Fields of the kernel's structures that serve one purpose, and are not all there.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Gap {
     /// Which: a name of `kernel::layout::PARTS`.
     pub part: String,
@@ -183,7 +191,7 @@ pub struct Gap {
     pub lack: String,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum HookState {
     Attached,
@@ -201,11 +209,11 @@ pub enum ReadError {
     #[error("it is not a capture of stall-agent")]
     Foreign,
     #[error(
-        "it has format version {0}, this program reads version {VERSION}: use the version that made it"
+        "it has format version {0}, this program reads {OLDEST} to {VERSION}: use the version that made it"
     )]
     Version(u64),
     #[error("it is damaged or cut short ({0})")]
-    Damaged(#[source] serde_json::Error),
+    Damaged(String),
     #[error("it cannot be read ({0})")]
     Io(#[from] std::io::Error),
 }
@@ -219,18 +227,37 @@ impl Capture {
     pub fn read(mut input: impl Read) -> Result<Self, ReadError> {
         let mut text = Vec::new();
         input.read_to_end(&mut text)?;
-        if !looks_like_one(&text) {
-            return Err(ReadError::Foreign);
-        }
-        let value: serde_json::Value = serde_json::from_slice(&text).map_err(ReadError::Damaged)?;
+        let value: Value = match serde_json::from_slice(&text) {
+            Err(error) if is_one(&text) => return Err(ReadError::Damaged(error.to_string())),
+            Err(_) => return Err(ReadError::Foreign),
+            Ok(value) => value,
+        };
         if value["format"] != FORMAT {
             return Err(ReadError::Foreign);
         }
         match value["version"].as_u64() {
-            Some(version) if (u64::from(OLDEST)..=u64::from(VERSION)).contains(&version) => {}
+            Some(version) if Self::reads(version) => {}
             other => return Err(ReadError::Version(other.unwrap_or(0))),
         }
-        serde_json::from_value(value).map_err(ReadError::Damaged)
+        let fitted = Self::fit(value);
+        let (capture, _) = fitted.map_err(|misfit| ReadError::Damaged(misfit.to_string()))?;
+        Ok(capture)
+    }
+
+    /// Whether captures of a version of the format are read.
+    #[must_use]
+    pub fn reads(version: u64) -> bool {
+        (u64::from(OLDEST)..=u64::from(VERSION)).contains(&version)
+    }
+
+    /// One of this version, of JSON that was written as one.
+    ///
+    /// # Errors
+    ///
+    /// What is damaged.
+    pub fn fit(value: Value) -> Result<(Self, Differences), Misfit> {
+        static SCHEMA: LazyLock<Value> = LazyLock::new(fit::schema::<Capture>);
+        fit::fit(value, &SCHEMA, &["host", "settings", "window"])
     }
 
     /// Whether a program was wanted, and did not run.
@@ -268,9 +295,9 @@ impl Capture {
     }
 }
 
-/// Tells a truncated capture from something else: `format` is its first field.
-fn looks_like_one(text: &[u8]) -> bool {
-    let head = String::from_utf8_lossy(&text[..text.len().min(64)]);
-    let head: String = head.chars().filter(|c| !c.is_whitespace()).collect();
-    head.starts_with(&format!("{{\"format\":\"{FORMAT}\""))
+/// Tells a capture that is cut or damaged from something else.
+#[must_use]
+pub fn is_one(text: &[u8]) -> bool {
+    let name = FORMAT.as_bytes();
+    text.windows(name.len()).any(|part| part == name)
 }

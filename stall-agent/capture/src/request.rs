@@ -1,20 +1,11 @@
 //! Requests: sums by disk, actor and operation, and the single ones that were recorded.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What a request asks for; see `stall_common::request::Op`.
 #[derive(
-    Clone,
-    Copy,
-    Debug,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    Serialize,
-    Deserialize,
-    schemars::JsonSchema,
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
 #[serde(rename_all = "snake_case")]
 pub enum Op {
@@ -84,7 +75,7 @@ pub const fn is_discard(op: Op) -> bool {
 }
 
 /// What one actor did on one disk with one operation; counted at completion.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Use {
     pub actor: u32,
     pub disk: u16,
@@ -119,7 +110,7 @@ pub struct Use {
 
 /// What one actor, a thread of the kernel, did on one disk with one operation for one control group; part of
 /// the actor's [`Use`]. What it did for the root group, or for nobody, has no row.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Owner {
     pub actor: u32,
     pub disk: u16,
@@ -135,7 +126,7 @@ pub struct Owner {
 }
 
 /// One disk and operation.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Series {
     pub disk: u16,
     pub op: Op,
@@ -159,11 +150,11 @@ pub struct Series {
 }
 
 /// Counts by bucket of `stall_common::histogram`, the empty ones left out.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Histogram(pub Vec<(u16, u64)>);
 
 /// Discards by submitter, disk and stack.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Discards {
     pub actor: u32,
     pub disk: u16,
@@ -181,14 +172,15 @@ pub struct Discards {
 }
 
 /// A completed request.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct EndedRequest {
     pub actor: u32,
     pub tid: u32,
     pub disk: u16,
     pub op: Op,
     pub bytes: u64,
-    pub sector: u64,
+    /// First sector, of 512 bytes; `None` for what has none, as an empty flush.
+    pub sector: Option<u64>,
     pub queued_ns: u64,
     /// `None` when it was never issued (an empty preflush).
     pub issued_ns: Option<u64>,
@@ -213,14 +205,15 @@ const fn itself() -> f64 {
 }
 
 /// A request that had not ended when the hooks were detached: its age is a lower bound.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct UnfinishedRequest {
     pub actor: u32,
     pub tid: u32,
     pub disk: u16,
     pub op: Op,
     pub bytes: u64,
-    pub sector: u64,
+    /// First sector, of 512 bytes; `None` for what has none, as an empty flush.
+    pub sector: Option<u64>,
     pub queued_ns: u64,
     pub issued_ns: Option<u64>,
     pub requeues: u16,

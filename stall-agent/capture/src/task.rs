@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A process that submitted requests.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Actor {
     /// `stall_common::actor`: 0 unknown, 1 the block layer's flush machinery.
     pub id: u32,
@@ -14,7 +15,7 @@ pub struct Actor {
 }
 
 /// Who a process or thread is.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Process {
     pub pid: u32,
     /// Name of the group leader (`comm`), bytes that are not UTF-8 replaced.
@@ -48,7 +49,7 @@ pub struct Process {
 }
 
 /// A pod, as far as files on the host tell.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Pod {
     pub uid: Option<String>,
     pub namespace: Option<String>,
@@ -61,7 +62,7 @@ pub struct Pod {
 }
 
 /// A block device that a process holds open.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct OpenDisk {
     /// As the process named it, in its own mount namespace.
     pub path: String,
@@ -70,7 +71,7 @@ pub struct OpenDisk {
 }
 
 /// Where a Longhorn replica keeps its data.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ReplicaDirectory {
     /// On the host.
     pub path: String,
@@ -82,7 +83,7 @@ pub struct ReplicaDirectory {
 }
 
 /// What is used of a replica's `volume.meta`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct VolumeMeta {
     pub size_bytes: Option<u64>,
     pub rebuilding: Option<bool>,
@@ -91,7 +92,7 @@ pub struct VolumeMeta {
 }
 
 /// A thread that was in D.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Task {
     /// Unique; `tid`s need not be.
     pub id: u32,
@@ -107,7 +108,7 @@ pub struct Task {
 }
 
 /// Ended sleeps of one task with one stack.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Blocked {
     /// `Task::id`
     pub task: u32,
@@ -125,7 +126,7 @@ pub struct Blocked {
 }
 
 /// A sleep that ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EndedSleep {
     pub task: u32,
     pub stack: Option<usize>,
@@ -144,7 +145,7 @@ pub struct EndedSleep {
 }
 
 /// Who ended a sleep.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Waker {
     pub tid: u32,
     pub pid: u32,
@@ -156,7 +157,7 @@ pub struct Waker {
 }
 
 /// A task in D when the window ended: its age is a lower bound.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct UnfinishedSleep {
     pub task: u32,
     pub stack: Option<usize>,
@@ -171,7 +172,7 @@ pub struct UnfinishedSleep {
 }
 
 /// Who holds a lock.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Holder {
     pub tid: u32,
     pub pid: u32,
@@ -185,12 +186,12 @@ pub struct Holder {
 }
 
 /// A kernel stack, innermost frame first.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Stack {
     pub frames: Vec<Frame>,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Frame {
     /// `None` when no symbol is known for the address.
     pub symbol: Option<String>,

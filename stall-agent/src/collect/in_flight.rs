@@ -73,7 +73,7 @@ pub fn ended(record: &EndedRequest, stacks: &mut Stacks) -> capture::EndedReques
         disk: request.disk,
         op: op(request.op),
         bytes: request.done_bytes.into(),
-        sector: request.sector,
+        sector: sector(request),
         queued_ns: request.queued_ns,
         issued_ns: issued(request),
         completed_ns: *completed_ns,
@@ -100,13 +100,18 @@ fn unfinished_row(request: &Request, stacks: &mut Stacks) -> UnfinishedRequest {
         disk: request.disk,
         op: op(request.op),
         bytes: request.bytes.into(),
-        sector: request.sector,
+        sector: sector(request),
         queued_ns: request.queued_ns,
         issued_ns: issued(request),
         requeues: request.requeues,
         older: request.flags & OLDER != 0,
         stack: stacks.index(request.stack),
     }
+}
+
+/// All bits set is the kernel's sector of a request that has none (`blk_rq_init()`).
+fn sector(request: &Request) -> Option<u64> {
+    (request.sector != u64::MAX).then_some(request.sector)
 }
 
 fn issued(request: &Request) -> Option<u64> {

@@ -24,7 +24,7 @@ pub(super) struct Service {
 }
 
 /// Which request: its queueing, its end and its sector.
-type Id = (u64, u64, u64);
+type Id = (u64, u64, Option<u64>);
 
 impl Service {
     pub(super) fn is_of(&self, request: &EndedRequest) -> bool {

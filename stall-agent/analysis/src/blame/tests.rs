@@ -15,7 +15,7 @@ const TRIM: u32 = 4;
 fn request(actor: u32, op: Op, (from, to): (u64, u64), service: u64) -> EndedRequest {
     EndedRequest {
         service_ns: service * MS,
-        sector: from,
+        sector: Some(from),
         ..ended(actor, op, (START + from * MS, START + to * MS))
     }
 }

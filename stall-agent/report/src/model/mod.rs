@@ -42,7 +42,7 @@ pub use verdict::{
 };
 pub use vm::{DataEngine, LayerKind, ReplicaAddress, Vm, VmDisk, VmLayer, VmReplica};
 
-pub use stall_capture::Op;
+pub use stall_capture::{Op, Packed};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -99,6 +99,9 @@ pub struct Report {
     pub intervals: Vec<Interval>,
     /// Kernel stacks, referred to by index.
     pub stacks: Vec<Stack>,
+    /// All that was observed, so that two reports can be compared; `null` when it is too large.
+    #[serde(default)]
+    pub capture: Option<Packed>,
 }
 
 /// A kernel stack.

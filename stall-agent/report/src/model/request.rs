@@ -31,8 +31,8 @@ pub struct UnfinishedRequest {
     pub op: Op,
     /// Length.
     pub bytes: u64,
-    /// First sector, 512 bytes each.
-    pub sector: u64,
+    /// First sector, 512 bytes each; `null` for what has none, as an empty flush.
+    pub sector: Option<u64>,
     /// `CLOCK_MONOTONIC` when it was submitted.
     pub queued_ns: u64,
     /// `CLOCK_MONOTONIC` when it was issued; `null` when it was not.
@@ -73,8 +73,8 @@ pub struct Request {
     pub op: Op,
     /// Length.
     pub bytes: u64,
-    /// First sector, 512 bytes each.
-    pub sector: u64,
+    /// First sector, 512 bytes each; `null` for what has none, as an empty flush.
+    pub sector: Option<u64>,
     /// `CLOCK_MONOTONIC` when it was submitted.
     pub queued_ns: u64,
     /// issued - queued; `null` when it was never issued.

@@ -17,17 +17,12 @@ use crate::failure;
     version = env!("STALL_AGENT_VERSION"),
     after_long_help = after_help(),
     after_help = "Run it with --help for examples and exit codes.",
-    max_term_width = 100,
-    arg_required_else_help = false,
-    disable_help_subcommand = true
+    max_term_width = 100
 )]
 pub struct Cli {
     #[command(subcommand)]
     pub command: Option<Command>,
-    /// Say what a field, a value or a rule means, as the command explain does
-    #[arg(long, value_name = "TERM", exclusive = true)]
-    pub explain: Option<String>,
-    /// Say more on stderr, the kernel side's own messages included
+    /// Say more: check lists what is fine, too; trace passes on what the programs in the kernel say
     #[arg(short, long, global = true, conflicts_with = "quiet")]
     pub verbose: bool,
     /// Say nothing on stderr but what went wrong
@@ -39,11 +34,12 @@ pub struct Cli {
 pub enum Command {
     /// Trace this host's disks and report
     Trace(Trace),
-    /// Report on a saved capture again; needs no root
+    /// What report --format json does, for scripts that were written when it was a command of its own
+    #[command(hide = true)]
     Analyze(Analyze),
-    /// Show a report to a person; needs no root
+    /// Show a saved report or capture: as text, as a page for a browser, or as JSON; needs no root
     Report(Show),
-    /// Compare two saved captures, before and after something was stopped; needs no root
+    /// Compare two reports, before and after something was stopped; needs no root
     Compare(Compare),
     /// Print the JSON Schema of the report, or of a comparison
     Schema {
@@ -60,9 +56,9 @@ pub enum Command {
     },
     /// Print the manual page, for man -l
     Man,
-    /// Say what a field, a value or a rule of the documents means
+    /// Say what a word means: await, noisy neighbor, p99; or a field, a value, a rule
     Explain {
-        /// A name (exposed_slow_ops), a path (devices[].queue.depth), a type, a rule (D4) or a word (wait ratio)
+        /// A word (queue depth), a field (exposed_slow_ops), a path (devices[].queue.depth), a type or a rule (D4)
         #[arg(required = true)]
         term: Vec<String>,
     },
@@ -85,10 +81,11 @@ pub struct Trace {
     pub slow: Option<String>,
     #[command(flatten)]
     pub report: Report,
-    /// As JSON for programs, as text for people, or as one HTML file for a browser
-    #[arg(long, value_enum, default_value_t = ReportFormat::Json)]
-    pub format: ReportFormat,
-    /// Save all that was observed to this file, too, for `analyze`
+    /// How to write the report: as JSON for programs, as text for people, or as one HTML file for a browser [default: json;
+    /// on a terminal it shows the summary, and saves the JSON to a file in memory]
+    #[arg(long, value_enum)]
+    pub format: Option<ReportFormat>,
+    /// Save all that was observed to this file, too; a report of more than a few minutes may be too small to carry it
     #[arg(long, value_name = "FILE")]
     pub capture: Option<PathBuf>,
     /// Show on the terminal what there is so far: disks, discards, blocked tasks, the verdict as it
@@ -101,48 +98,51 @@ pub struct Trace {
 
 #[derive(Debug, Args)]
 pub struct Analyze {
-    /// File saved by trace --capture; - is stdin
+    /// File saved by trace --capture, or a report that carries one; - is stdin
     pub capture: PathBuf,
     #[command(flatten)]
     pub report: Report,
-    /// As JSON for programs, as text for people, or as one HTML file for a browser
-    #[arg(long, value_enum, default_value_t = ReportFormat::Json)]
-    pub format: ReportFormat,
+    /// How to write the report [default: json; text on a terminal]
+    #[arg(long, value_enum)]
+    pub format: Option<ReportFormat>,
 }
 
 #[derive(Debug, Args)]
 pub struct Show {
-    /// A report, or a capture, which is judged first; - is stdin
+    /// A report, or a capture, which is judged first; gzip is understood; - is stdin
     pub file: PathBuf,
     /// Write it to this file, whole or not at all; - is stdout
     #[arg(short, long, value_name = "FILE", default_value = "-")]
     pub output: PathBuf,
-    /// As text for a terminal, as one HTML file for a browser, or as JSON
+    /// As text, as one HTML file with pictures over time that needs no network, or as JSON
     #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
     pub format: ReportFormat,
-    /// The same as --format html: pictures over time, in one file that needs no network
-    #[arg(long, conflicts_with = "format")]
+    /// The same as --format html
+    #[arg(long, hide = true, conflicts_with = "format")]
     pub html: bool,
+    /// Let the exit code tell the verdict
+    #[arg(long)]
+    pub exit_code: bool,
 }
 
 #[derive(Debug, Args)]
 pub struct Compare {
-    /// File saved by trace --capture while the cause was there; - is stdin
+    /// Report or capture of a trace while the cause was there; - is stdin
     pub before: PathBuf,
     /// The same after it was stopped; - is stdin
     pub after: PathBuf,
     #[command(flatten)]
     pub report: Report,
-    /// As JSON for programs, or as text for people
-    #[arg(long, value_enum, default_value_t = Format::Json)]
-    pub format: Format,
+    /// As JSON for programs, or as text for people [default: json; text on a terminal]
+    #[arg(long, value_enum)]
+    pub format: Option<Format>,
 }
 
 #[derive(Debug, Args)]
 pub struct Report {
-    /// Write the report to this file, whole or not at all; - is stdout
-    #[arg(short, long, value_name = "FILE", default_value = "-")]
-    pub output: PathBuf,
+    /// Write to this file, whole or not at all; - is stdout
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
     /// Indent the JSON
     #[arg(long)]
     pub pretty: bool,
@@ -194,7 +194,10 @@ fn after_help() -> String {
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
-  A minute of everything, the report in a file:
+  A minute of everything; the summary is shown, the report saved:
+      stall-agent trace --duration 60s
+  The same for a program, and for a file of your choice:
+      stall-agent trace --duration 60s | jq .verdict
       stall-agent trace --duration 60s --output /run/stall.json
   Watch while it traces; q ends it:
       stall-agent trace --live --duration 60s --output /run/stall.json
@@ -202,17 +205,14 @@ Examples:
       stall-agent trace --device /var/lib/harvester/defaultdisk > /run/stall.json
   For a script: is anything stalled, and by whom?
       stall-agent trace --duration 30s --quiet --exit-code > /run/stall.json
-  Save what was observed, and judge it elsewhere:
-      stall-agent trace --duration 60s --capture /run/stall.capture > /run/stall.json
-      stall-agent analyze stall.capture --pretty
   Read a report:
       stall-agent report /run/stall.json | less
   The same with pictures, for a browser or a mail:
-      stall-agent report /run/stall.json --html > stall.html
+      stall-agent report /run/stall.json --format html --output stall.html
   Stop what is suspected, trace again, and compare:
-      stall-agent compare before.capture after.capture --format text
-  What does a field mean?
-      stall-agent explain relative_risk
+      stall-agent compare before.json after.json
+  What does a word mean?
+      stall-agent explain noisy neighbor
   Can this host be traced?
       stall-agent check
 Keep the files off the disk that is slow: /run is in memory.
@@ -239,12 +239,12 @@ mod tests {
     }
 
     #[test]
-    fn two_captures_are_compared_as_json_unless_asked_otherwise() {
+    fn two_files_are_compared() {
         let cli = Cli::try_parse_from(["stall-agent", "compare", "before", "-", "--exit-code"]);
         let Some(Command::Compare(compare)) = cli.unwrap().command else {
             panic!("not a comparison");
         };
-        assert_eq!(compare.format, Format::Json);
+        assert_eq!(compare.format, None);
         assert_eq!(compare.after, PathBuf::from("-"));
         assert!(compare.report.exit_code);
         assert!(Cli::try_parse_from(["stall-agent", "compare", "before"]).is_err());

@@ -1,5 +1,6 @@
 //! What the command line means, checked.
 
+use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -17,6 +18,8 @@ const MIN_INTERVAL: Duration = Duration::from_millis(100);
 /// etcd's own bound for a sync of its log.
 const DEFAULT_SLOW: Duration = Duration::from_millis(10);
 const MIN_DURATION: Duration = Duration::from_millis(100);
+/// A number without a unit means seconds below this where both seconds and milliseconds are usual.
+const SECONDS_BELOW: f64 = 100.0;
 /// Requests are not timed finer.
 const MIN_SLOW: Duration = Duration::from_micros(1);
 
@@ -52,6 +55,35 @@ pub struct Report {
     pub pretty: bool,
     /// The exit code tells the verdict.
     pub exit_code: bool,
+    /// Somebody said where it is to go, or how.
+    pub asked: bool,
+    /// People are told the summary beside it.
+    pub summary: bool,
+}
+
+/// What stdout and stderr are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Terminals {
+    /// stdout is a terminal.
+    pub stdout: bool,
+    /// It is stderr's, too.
+    pub same: bool,
+}
+
+impl Terminals {
+    #[must_use]
+    pub fn look() -> Self {
+        let stdout = io::stdout().is_terminal();
+        let device = |stat: rustix::io::Result<rustix::fs::Stat>| stat.ok().map(|it| it.st_rdev);
+        let (out, err) = (
+            rustix::fs::fstat(io::stdout()),
+            rustix::fs::fstat(io::stderr()),
+        );
+        Self {
+            stdout,
+            same: stdout && io::stderr().is_terminal() && device(out) == device(err),
+        }
+    }
 }
 
 impl Trace {
@@ -102,12 +134,32 @@ impl Trace {
 
 impl Report {
     #[must_use]
-    pub fn new(typed: cli::Report, format: ReportFormat) -> Self {
+    pub fn new(typed: cli::Report, format: Option<ReportFormat>) -> Self {
         Self {
-            output: Destination::new(typed.output),
-            format,
+            asked: typed.output.is_some() || format.is_some(),
+            output: typed.output.map_or(Destination::Stdout, Destination::new),
+            format: format.unwrap_or(ReportFormat::Json),
             pretty: typed.pretty,
             exit_code: typed.exit_code,
+            summary: true,
+        }
+    }
+
+    /// Changes what would be of no use on a terminal. A person there is shown the summary, and the report, which cannot be had
+    /// again, goes to a file; nobody reads HTML there. JSON that was asked for stays whole, as it must for `ssh -tt` and a
+    /// program at its other end: nothing else is said on the same terminal.
+    pub fn suit(&mut self, terminals: Terminals, verbosity: &mut Verbosity) {
+        if !terminals.stdout || self.output != Destination::Stdout {
+            return;
+        }
+        match self.format {
+            ReportFormat::Json if !self.asked && *verbosity != Verbosity::Quiet => {
+                self.output = Destination::InMemory { extension: "json" };
+            }
+            ReportFormat::Json if terminals.same => *verbosity = Verbosity::Quiet,
+            ReportFormat::Json => {}
+            ReportFormat::Html => self.output = Destination::InMemory { extension: "html" },
+            ReportFormat::Text => self.summary = !terminals.same,
         }
     }
 }
@@ -167,7 +219,7 @@ fn check_capture(capture: Option<&Path>, output: &Destination) -> Result<(), Fai
 /// A time with its unit, within bounds.
 fn time(option: &str, text: &str, min: Duration, max: Duration) -> Result<Duration, Failure> {
     let usage = |problem: String| Failure::Usage(format!("{option} {text} {problem}"));
-    let time = parse_time(text).map_err(usage)?;
+    let time = parse_time(option, text).map_err(usage)?;
     if time.is_zero() {
         return Err(usage("is no time at all: give more than zero".to_owned()));
     }
@@ -182,14 +234,29 @@ fn time(option: &str, text: &str, min: Duration, max: Duration) -> Result<Durati
     Ok(time)
 }
 
-fn parse_time(text: &str) -> Result<Duration, String> {
+/// The unit that a number given to an option without one is likely to mean.
+fn unit_of(option: &str, text: &str) -> &'static str {
+    let is_small = text
+        .parse::<f64>()
+        .is_ok_and(|number| number < SECONDS_BELOW);
+    match option {
+        "--slow" => "ms",
+        "--interval" if !is_small => "ms",
+        _ => "s",
+    }
+}
+
+fn parse_time(option: &str, text: &str) -> Result<Duration, String> {
     use humantime::DurationError as Error;
     let text = text.trim();
     if text.starts_with('-') && text[1..].starts_with(|c: char| c.is_ascii_digit()) {
         return Err("is negative: give a time such as 60s".to_owned());
     }
     if text.parse::<f64>().is_ok() {
-        return Err(format!("has no unit: write {text}s for seconds"));
+        return Err(format!(
+            "has no unit: write {text}{}",
+            unit_of(option, text)
+        ));
     }
     humantime::parse_duration(text).map_err(|error| match error {
         Error::NumberOverflow => "is too long: give at most 1day".to_owned(),
@@ -232,6 +299,61 @@ mod tests {
     }
 
     #[test]
+    fn a_terminal_gets_what_a_person_or_a_program_can_use() {
+        let file = |extension| Destination::InMemory { extension };
+        let (normal, quiet) = (Verbosity::Normal, Verbosity::Quiet);
+        let cases: [(&[&str], bool, Destination, Verbosity, bool); 9] = [
+            (&[], true, file("json"), normal, true),
+            (&[], false, file("json"), normal, true),
+            (&["-q"], true, Destination::Stdout, quiet, true),
+            (
+                &["--format", "json"],
+                true,
+                Destination::Stdout,
+                quiet,
+                true,
+            ),
+            (
+                &["--format", "json"],
+                false,
+                Destination::Stdout,
+                normal,
+                true,
+            ),
+            (&["--output", "-"], true, Destination::Stdout, quiet, true),
+            (
+                &["--format", "text"],
+                true,
+                Destination::Stdout,
+                normal,
+                false,
+            ),
+            (&["--format", "html"], true, file("html"), normal, true),
+            (
+                &["--output", "a"],
+                true,
+                Destination::File("a".into()),
+                normal,
+                true,
+            ),
+        ];
+        for (arguments, same, output, verbosity, summary) in cases {
+            let piped = trace(arguments).unwrap();
+            let mut shown = piped.clone();
+            shown
+                .report
+                .suit(Terminals { stdout: true, same }, &mut shown.verbosity);
+            let found = (shown.report.output, shown.verbosity, shown.report.summary);
+            assert_eq!(found, (output, verbosity, summary), "{arguments:?} {same}");
+            let mut unchanged = piped.clone();
+            unchanged
+                .report
+                .suit(Terminals::default(), &mut unchanged.verbosity);
+            assert_eq!(unchanged.report, piped.report);
+        }
+    }
+
+    #[test]
     fn takes_times_as_people_write_them() {
         let time = |text| trace(&["--duration", text]).unwrap().duration.unwrap();
         assert_eq!(time("60s"), Duration::from_secs(60));
@@ -261,6 +383,22 @@ mod tests {
         for (text, sentence) in cases {
             let complaint = complaint(&["--duration", text]);
             assert!(complaint.contains(sentence), "{text}: {complaint}");
+        }
+    }
+
+    /// Whoever does what the hint says gets what was meant.
+    #[test]
+    fn a_number_without_a_unit_is_told_the_unit_of_its_option() {
+        let cases = [
+            ("--duration", "60", "60s"),
+            ("--slow", "10", "10ms"),
+            ("--interval", "1", "1s"),
+            ("--interval", "500", "500ms"),
+        ];
+        for (option, number, hint) in cases {
+            let complaint = complaint(&[option, number]);
+            assert!(complaint.ends_with(&format!("write {hint}")), "{complaint}");
+            assert!(trace(&[option, hint]).is_ok(), "{hint}");
         }
     }
 

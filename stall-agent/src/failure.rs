@@ -5,18 +5,19 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::input::Problem;
 use crate::kernel::support::SupportError;
 use crate::output::reason;
 use crate::probe::loader::LoadError;
 use stall_analysis::comparison::OutcomeKind;
-use stall_capture::ReadError;
 use stall_host::block_device::ResolveError;
 use stall_report::model::Kind as Verdict;
 
 /// Why there is no report. Each is shown as one sentence that says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    #[error("{0}; see stall-agent --help")]
+    /// What is wrong with the command line; [`crate::mistyped::help`] says where to read on.
+    #[error("{0}")]
     Usage(String),
     #[error("{0}")]
     NotPermitted(String),
@@ -44,8 +45,8 @@ pub enum Failure {
         path: PathBuf,
         reason: String,
     },
-    #[error("{} cannot be analyzed: {}", path.display(), capture_problem(source))]
-    Capture { path: PathBuf, source: ReadError },
+    #[error("{path} cannot be read: {problem}")]
+    Input { path: String, problem: Problem },
     /// The document was made and could not be put where it belongs.
     #[error("{what} could not be written to {target} ({reason}): {outcome}")]
     OutputLost {
@@ -77,16 +78,6 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// clap tells the problem in its first paragraph, the rest is in the help.
-    #[must_use]
-    pub fn mistyped(error: &clap::Error) -> Self {
-        let text = error.render().to_string();
-        let problem = text.split("\n\n").next().unwrap_or_default();
-        let words: Vec<_> = problem.split_whitespace().collect();
-        let sentence = words.join(" ");
-        Self::Usage(sentence.trim_start_matches("error: ").to_owned())
-    }
-
     #[must_use]
     pub const fn exit_code(&self) -> u8 {
         match self {
@@ -99,7 +90,7 @@ impl Failure {
             Self::Lockdown { .. } => code::LOCKDOWN,
             Self::Device(_) => code::UNKNOWN_DEVICE,
             Self::OutputUnwritable { .. } => code::OUTPUT_UNWRITABLE,
-            Self::Capture { .. } => code::BAD_CAPTURE,
+            Self::Input { .. } => code::BAD_INPUT,
             Self::OutputLost { .. } => code::OUTPUT_LOST,
             Self::LoadRefused { .. } => code::LOAD_REFUSED,
             Self::NoTerminal(_) => code::NO_TERMINAL,
@@ -130,17 +121,6 @@ impl From<LoadError> for Failure {
                 reason: error.to_string(),
             },
         }
-    }
-}
-
-/// What is wrong with a capture, and what to do; the message of another version says both.
-fn capture_problem(error: &ReadError) -> String {
-    const SAVED: &str = "give a file saved by trace --capture";
-    match error {
-        ReadError::Version(_) => error.to_string(),
-        ReadError::Damaged(_) => format!("{error}: copy it again from where it was made"),
-        ReadError::Foreign => format!("{error}: {SAVED}"),
-        ReadError::Io(error) => format!("it cannot be read ({}): {SAVED}", reason(error)),
     }
 }
 
@@ -190,7 +170,7 @@ pub mod code {
     pub const LOCKDOWN: u8 = 6;
     pub const UNKNOWN_DEVICE: u8 = 7;
     pub const OUTPUT_UNWRITABLE: u8 = 8;
-    pub const BAD_CAPTURE: u8 = 9;
+    pub const BAD_INPUT: u8 = 9;
     pub const CAUSE_FOUND: u8 = 10;
     pub const NO_CAUSE: u8 = 11;
     pub const INCONCLUSIVE: u8 = 12;
@@ -225,8 +205,8 @@ pub const EXIT_CODES: &[(u8, &str)] = &[
         "an output cannot be written; found before the trace",
     ),
     (
-        code::BAD_CAPTURE,
-        "not a capture, of another version, damaged or cut short",
+        code::BAD_INPUT,
+        "a file given is neither a report nor a capture, of another version, damaged, or cannot be read",
     ),
     (
         code::CAUSE_FOUND,

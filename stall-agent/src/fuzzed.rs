@@ -14,6 +14,7 @@ use crate::cli::{Cli, Command};
 use crate::collect::{d_state, records};
 use crate::failure::Failure;
 use crate::kernel::{btf::Btf, layout, support};
+use crate::mistyped;
 use crate::progress::sanitize;
 use crate::{command, comparison, config, explain};
 use stall_analysis::analyze;
@@ -172,10 +173,15 @@ pub fn comparison(bytes: &[u8]) {
 /// Words with NUL between them: what they mean is checked, and done where it has no effect.
 pub fn command_line(bytes: &[u8]) {
     let words = bytes.split(|byte| *byte == 0).take(MAX_WORDS);
-    let words = words.map(OsStr::from_bytes);
-    let done = match Cli::try_parse_from([OsStr::new("stall-agent")].into_iter().chain(words)) {
+    let words: Vec<&OsStr> = words.map(OsStr::from_bytes).collect();
+    let typed = [OsStr::new("stall-agent")].into_iter();
+    let done = match Cli::try_parse_from(typed.chain(words.iter().copied())) {
         Ok(cli) => meant(cli),
-        Err(error) if error.use_stderr() => Err(Failure::mistyped(&error)),
+        Err(error) if error.use_stderr() => {
+            let words = words.iter().map(|word| word.to_string_lossy().into_owned());
+            let words: Vec<String> = words.collect();
+            Err(Failure::Usage(mistyped::problem(&error, &words)))
+        }
         Err(help) => {
             assert!(!help.render().to_string().is_empty());
             Ok(())
@@ -190,9 +196,6 @@ pub fn command_line(bytes: &[u8]) {
 
 fn meant(cli: Cli) -> Result<(), Failure> {
     let verbosity = config::verbosity(&cli);
-    if let Some(term) = &cli.explain {
-        return explained(term);
-    }
     match cli.command {
         Some(Command::Trace(typed)) => {
             let trace = config::Trace::new(typed, verbosity)?;

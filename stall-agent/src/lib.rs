@@ -7,6 +7,7 @@
 pub mod check;
 pub mod cli;
 pub mod collect;
+pub mod completions;
 pub mod config;
 pub mod confine;
 pub mod delivery;
@@ -14,9 +15,11 @@ pub mod explain;
 pub mod failure;
 #[doc(hidden)]
 pub mod fuzzed;
+pub mod input;
 pub mod kernel;
 pub mod live;
 pub mod manual;
+pub mod mistyped;
 pub mod output;
 pub mod overhead;
 pub mod probe;

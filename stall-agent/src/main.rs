@@ -3,8 +3,7 @@
 //! stdout takes the one document asked for; whatever fails is one sentence on stderr and an exit
 //! code of [`stall_agent::failure`].
 
-use std::fs::File;
-use std::io::{self, IsTerminal as _, Read as _};
+use std::io::{self, IsTerminal as _};
 use std::panic::{self, PanicHookInfo};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -12,18 +11,21 @@ use std::time::{Duration, Instant};
 
 use clap::{CommandFactory as _, Parser as _};
 use serde::Serialize;
-use stall_agent::capture::{Capture, ReadError};
+use stall_agent::capture::{Capture, Packed};
 use stall_agent::check;
 use stall_agent::cli::{self, Cli, Command, Format, ReportFormat};
 use stall_agent::comparison;
-use stall_agent::config;
+use stall_agent::completions;
+use stall_agent::config::{self, Terminals};
 use stall_agent::confine::{self, entry};
 use stall_agent::delivery;
 use stall_agent::explain;
-use stall_agent::failure::{Failure, outcome_code, verdict_code};
+use stall_agent::failure::{Failure, code, outcome_code, verdict_code};
 use stall_agent::host;
+use stall_agent::input::{self, Document, Input};
 use stall_agent::kernel::prereq;
 use stall_agent::manual;
+use stall_agent::mistyped;
 use stall_agent::output::{self, Destination, Kind, Output};
 use stall_agent::progress::{Verbosity, sanitize, say};
 use stall_agent::report::{Paint, Report};
@@ -36,6 +38,11 @@ const REPORT: Kind = Kind {
 };
 /// For the host's own files to be read.
 const WARM_WITHIN: Duration = Duration::from_secs(1);
+/// A report that can be made again.
+const AGAIN: Kind = Kind {
+    keep: false,
+    ..REPORT
+};
 const CAPTURE: Kind = Kind {
     what: "the capture",
     option: "capture",
@@ -51,7 +58,11 @@ fn main() -> ExitCode {
     let code = done
         .unwrap_or(Err(Failure::Internal))
         .unwrap_or_else(|failure| {
-            say(&format!("stall-agent: {}", sanitize(&failure.to_string())));
+            let mut said = sanitize(&failure.to_string());
+            if matches!(failure, Failure::Usage(_)) {
+                said.push_str(&format!("; see {}", mistyped::help(&words())));
+            }
+            say(&format!("stall-agent: {said}"));
             failure.exit_code()
         });
     output::messages::end();
@@ -75,34 +86,42 @@ fn run(started: Instant) -> Result<u8, Failure> {
     entry::refuse_borrowed_rights()?;
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) if error.use_stderr() => return Err(Failure::mistyped(&error)),
+        Err(error) if error.use_stderr() => {
+            return Err(Failure::Usage(mistyped::problem(&error, &words())));
+        }
         Err(help) => return print("the help", &help.render().to_string()),
     };
     let verbosity = config::verbosity(&cli);
-    if let Some(term) = &cli.explain {
-        return explained(term);
-    }
     let Some(command) = cli.command else {
-        let kind = clap::error::ErrorKind::MissingSubcommand;
-        let problem = "a command is missing: trace, analyze, report, compare or another one";
-        return Err(Failure::mistyped(&Cli::command().error(kind, problem)));
+        say(&Cli::command().render_help().to_string());
+        return Ok(code::USAGE);
     };
     match command {
         Command::Trace(typed) => run_trace(config::Trace::new(typed, verbosity)?, started),
         Command::Analyze(typed) => run_analyze(typed, verbosity),
-        Command::Report(typed) => run_report(typed),
+        Command::Report(typed) => run_report(typed, verbosity),
         Command::Compare(typed) => run_compare(typed, verbosity),
         Command::Schema { document } => write_json("the schema", &schema(document), true),
         Command::Check(typed) => run_check(&typed),
-        Command::Completions { shell } => completions(shell),
+        Command::Completions { shell } => print("the completions", &completions::script(shell)),
         Command::Man => man(),
         Command::Explain { term } => explained(&term.join(" ")),
     }
 }
 
+/// What was typed after the program's name.
+fn words() -> Vec<String> {
+    let words = std::env::args_os().skip(1);
+    words
+        .map(|word| word.to_string_lossy().into_owned())
+        .collect()
+}
+
 /// Everything that can be wrong is looked at before the first hook is attached.
 fn run_trace(mut config: config::Trace, started: Instant) -> Result<u8, Failure> {
     prereq::demand(&config.host_root)?;
+    let terminals = Terminals::look();
+    config.report.suit(terminals, &mut config.verbosity);
     if let Err(error) = output::messages::apart() {
         say(&format!(
             "stall-agent: no process for messages ({}): a disk that hangs below stderr will hang it",
@@ -124,7 +143,19 @@ fn run_trace(mut config: config::Trace, started: Instant) -> Result<u8, Failure>
     };
     let capture = trace::run(&config, started, within)?;
     delivery::deliver(&capture, saved.as_ref(), |capture| {
-        give(capture, &report, &config.report, config.verbosity)
+        let judged = judged(capture, config.report.format);
+        let is_json = config.report.format == ReportFormat::Json;
+        if is_json
+            && judged.capture.is_none()
+            && saved.is_none()
+            && config.verbosity != Verbosity::Quiet
+        {
+            say(
+                "stall-agent: so much was observed that the report does not carry it: to compare two runs of this length, trace with \
+                 --capture",
+            );
+        }
+        give(&judged, &report, &config.report, config.verbosity)
     })
 }
 
@@ -153,37 +184,50 @@ fn tell_lack(verbosity: Verbosity) {
     }
 }
 
-fn run_analyze(typed: cli::Analyze, verbosity: Verbosity) -> Result<u8, Failure> {
-    let config = config::Report::new(typed.report, typed.format);
-    let kind = Kind {
-        keep: false,
-        ..REPORT
-    };
-    let report = Output::prepare(config.output.clone(), kind)?;
-    let capture = read(&typed.capture)?;
-    give(&capture, &report, &config, verbosity)
+fn run_analyze(typed: cli::Analyze, mut verbosity: Verbosity) -> Result<u8, Failure> {
+    let mut config = config::Report::new(typed.report, typed.format);
+    let terminals = Terminals::look();
+    if terminals.stdout && !config.asked {
+        config.format = ReportFormat::Text;
+    }
+    config.suit(terminals, &mut verbosity);
+    let report = Output::prepare(config.output.clone(), AGAIN)?;
+    let capture = input::read_capture(&typed.capture)?;
+    give(
+        &judged(&capture, config.format),
+        &report,
+        &config,
+        verbosity,
+    )
 }
 
 fn run_compare(typed: cli::Compare, verbosity: Verbosity) -> Result<u8, Failure> {
-    if is_stdin(&typed.before) && is_stdin(&typed.after) {
-        let problem = "both captures are -, and there is one stdin: give a file for one of them";
+    if input::is_stdin(&typed.before) && input::is_stdin(&typed.after) {
+        let problem = "both files are -, and there is one stdin: give a file for one of them";
         return Err(Failure::Usage(problem.to_owned()));
     }
     let config = typed.report;
+    let destination = config.output.map_or(Destination::Stdout, Destination::new);
+    let terminals = Terminals::look();
+    let is_shown = terminals.stdout && destination == Destination::Stdout;
+    let format = typed
+        .format
+        .unwrap_or(if is_shown { Format::Text } else { Format::Json });
     let kind = Kind {
         what: "the comparison",
-        keep: false,
-        ..REPORT
+        ..AGAIN
     };
-    let output = Output::prepare(Destination::new(config.output), kind)?;
-    let comparison = comparison::compare(&read(&typed.before)?, &read(&typed.after)?);
+    let output = Output::prepare(destination, kind)?;
+    let before = input::read_capture(&typed.before)?;
+    let comparison = comparison::compare(&before, &input::read_capture(&typed.after)?);
     let text = comparison::text(&comparison);
     let as_text = |writer: &mut dyn io::Write| writer.write_all(text.as_bytes());
-    match typed.format {
+    match format {
         Format::Text => output.write(&as_text)?,
         Format::Json => output.write(&output::json(&comparison, config.pretty))?,
     }
-    if typed.format == Format::Json && verbosity != Verbosity::Quiet {
+    let is_apart = format == Format::Json && !(is_shown && terminals.same);
+    if is_apart && verbosity != Verbosity::Quiet {
         say(&text);
     }
     Ok(if config.exit_code {
@@ -200,19 +244,27 @@ fn schema(document: cli::Schema) -> serde_json::Value {
     }
 }
 
-/// Judges a capture, writes the report, and tells people what it says.
+/// The report of a capture. As JSON it carries the capture, so that one file does for everything.
+fn judged(capture: &Capture, format: ReportFormat) -> Report {
+    let mut report = analysis::analyze(capture);
+    if format == ReportFormat::Json {
+        report.capture = Packed::new(capture);
+    }
+    report
+}
+
+/// Writes the report, and tells people what it says.
 fn give(
-    capture: &Capture,
+    report: &Report,
     output: &Output,
     config: &config::Report,
     verbosity: Verbosity,
 ) -> Result<u8, Failure> {
-    let report = analysis::analyze(capture);
-    let written = write_report(&report, output, config.format, config.pretty);
-    if verbosity != Verbosity::Quiet {
+    let written = write_report(report, output, config.format, config.pretty);
+    if config.summary && verbosity != Verbosity::Quiet {
         let file = output.file().filter(|_| written.is_ok());
         let file = file.map(|path| path.display().to_string());
-        say(&report::summary(&report, file.as_deref()));
+        say(&report::summary(report, file.as_deref()));
     }
     written?;
     Ok(if config.exit_code {
@@ -237,24 +289,57 @@ fn write_report(
 }
 
 /// A report as it was written, or that of a capture.
-fn run_report(typed: cli::Show) -> Result<u8, Failure> {
-    let kind = Kind {
-        keep: false,
-        ..REPORT
-    };
-    let output = Output::prepare(Destination::new(typed.output), kind)?;
-    let bytes = read_whole(&typed.file)?;
-    let report = match serde_json::from_slice::<Report>(&bytes) {
-        Ok(report) if report.schema == report::SCHEMA => report,
-        Ok(_) | Err(_) => analysis::analyze(&parse(&typed.file, &bytes[..])?),
-    };
+fn run_report(typed: cli::Show, verbosity: Verbosity) -> Result<u8, Failure> {
     let format = if typed.html {
         ReportFormat::Html
     } else {
         typed.format
     };
+    let mut destination = Destination::new(typed.output);
+    let is_shown = destination == Destination::Stdout && Terminals::look().stdout;
+    if is_shown && format == ReportFormat::Html {
+        destination = Destination::File(page_of(&typed.file)?);
+    }
+    let output = Output::prepare(destination, AGAIN)?;
+    let input = input::read(&typed.file)?;
+    if verbosity != Verbosity::Quiet && !input.differences.is_empty() {
+        say(&differences(&typed.file, &input));
+    }
+    let report = match input.document {
+        Document::Report(report) => *report,
+        Document::Capture(capture) => judged(&capture, format),
+    };
     write_report(&report, &output, format, true)?;
-    Ok(0)
+    if is_shown && verbosity != Verbosity::Quiet {
+        if let Some(path) = output.file() {
+            say(&format!("the page is in {}", path.display()));
+        }
+    }
+    Ok(if typed.exit_code {
+        verdict_code(report.verdict.kind)
+    } else {
+        0
+    })
+}
+
+/// Where the page of a report goes that would be shown on a terminal: beside nobody's file.
+fn page_of(file: &Path) -> Result<PathBuf, Failure> {
+    let stem = file.file_stem().filter(|_| !input::is_stdin(file));
+    let page = Path::new(stem.unwrap_or("stall".as_ref())).with_extension("html");
+    if page.symlink_metadata().is_ok() {
+        return Err(Failure::OutputUnwritable {
+            option: "output",
+            path: page,
+            reason: "it is there already".to_owned(),
+        });
+    }
+    Ok(page)
+}
+
+fn differences(file: &Path, input: &Input) -> String {
+    let by = input.made_by.as_ref();
+    let by = by.map_or(String::new(), |by| format!(" of stall-agent {by}"));
+    format!("stall-agent: {}{by}: {}", file.display(), input.differences)
 }
 
 fn text(text: String) -> impl output::Document {
@@ -272,45 +357,6 @@ fn paint(is_stdout: bool) -> Paint {
     }
 }
 
-fn read_whole(path: &Path) -> Result<Vec<u8>, Failure> {
-    let mut bytes = Vec::new();
-    let read = if is_stdin(path) {
-        io::stdin().lock().read_to_end(&mut bytes)
-    } else {
-        File::open(path).and_then(|mut file| file.read_to_end(&mut bytes))
-    };
-    read.map_err(|source| Failure::Capture {
-        path: PathBuf::from(path),
-        source: ReadError::from(source),
-    })?;
-    Ok(bytes)
-}
-
-fn parse(path: &Path, from: impl io::Read) -> Result<Capture, Failure> {
-    Capture::read(from).map_err(|source| Failure::Capture {
-        path: PathBuf::from(path),
-        source,
-    })
-}
-
-fn read(path: &Path) -> Result<Capture, Failure> {
-    let capture = if is_stdin(path) {
-        Capture::read(io::stdin().lock())
-    } else {
-        File::open(path)
-            .map_err(ReadError::from)
-            .and_then(Capture::read)
-    };
-    capture.map_err(|source| Failure::Capture {
-        path: PathBuf::from(path),
-        source,
-    })
-}
-
-fn is_stdin(path: &Path) -> bool {
-    path == Path::new("-")
-}
-
 fn run_check(typed: &cli::Check) -> Result<u8, Failure> {
     let answer = check::check(&config::host_root(&typed.host)?);
     match typed.format {
@@ -318,12 +364,6 @@ fn run_check(typed: &cli::Check) -> Result<u8, Failure> {
         Format::Json => write_json("the answer", &answer, true)?,
     };
     Ok(answer.exit_code())
-}
-
-fn completions(shell: clap_complete::Shell) -> Result<u8, Failure> {
-    let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "stall-agent", &mut script);
-    print("the completions", &String::from_utf8_lossy(&script))
 }
 
 fn man() -> Result<u8, Failure> {

@@ -10,7 +10,7 @@ use clap_mangen::roff::{Roff, bold, roman};
 use crate::cli::{self, Cli};
 use crate::failure::EXIT_CODES;
 
-const FILES: [(&str, &str); 4] = [
+const FILES: [(&str, &str); 5] = [
     (
         "/sys/kernel/btf/vmlinux",
         "type information of the kernel, which tracing needs",
@@ -22,6 +22,10 @@ const FILES: [(&str, &str); 4] = [
     (
         "/run",
         "a good place for reports and captures: it is in memory, not on the disk that is slow",
+    ),
+    (
+        "/run/stall-HOST-TIME.json",
+        "the report of a trace on a terminal without --output; in /dev/shm or /tmp where /run is not in memory",
     ),
     (
         "/oem/99_fstrim.yaml",
@@ -156,13 +160,14 @@ mod tests {
             .replace("\\fR", "");
         let mut command = Cli::command();
         command.build();
-        for sub in command.get_subcommands() {
+        for sub in command.get_subcommands().filter(|sub| !sub.is_hide_set()) {
             assert!(
                 plain.contains(&format!(".SS {}", sub.get_name())),
                 "{}",
                 sub.get_name()
             );
-            for option in sub.get_arguments().filter_map(clap::Arg::get_long) {
+            let shown = sub.get_arguments().filter(|option| !option.is_hide_set());
+            for option in shown.filter_map(clap::Arg::get_long) {
                 assert!(plain.contains(&format!("--{option}")), "{option}");
             }
         }

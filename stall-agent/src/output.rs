@@ -17,7 +17,7 @@ use std::io::{self, BufWriter, ErrorKind, Write};
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 
@@ -47,6 +47,10 @@ const PROBE: [u8; 4096] = [b' '; 4096];
 pub enum Destination {
     Stdout,
     File(PathBuf),
+    /// A file in memory, called after the host and the time.
+    InMemory {
+        extension: &'static str,
+    },
 }
 
 impl Destination {
@@ -60,12 +64,12 @@ impl Destination {
         }
     }
 
-    /// The file, unless it is stdout.
+    /// The file, where it has a name already.
     #[must_use]
     pub fn file(&self) -> Option<&Path> {
         match self {
-            Self::Stdout => None,
             Self::File(path) => Some(path),
+            Self::Stdout | Self::InMemory { .. } => None,
         }
     }
 }
@@ -109,6 +113,9 @@ impl Output {
     ///
     /// [`Failure::OutputUnwritable`].
     pub fn prepare(destination: Destination, kind: Kind) -> Result<Self, Failure> {
+        if let Destination::InMemory { extension } = destination {
+            return Self::prepare_in_memory(extension, kind);
+        }
         let way = match (destination.file(), kind.keep) {
             (None, true) if is_file(io::stdout().as_fd()) => Writer::of_stdout().map(Way::Writer),
             (None, _) => Ok(Way::Stdout),
@@ -127,6 +134,22 @@ impl Output {
         })
     }
 
+    fn prepare_in_memory(extension: &str, kind: Kind) -> Result<Self, Failure> {
+        let name = name(extension);
+        let mut failure = None;
+        for shelter in shelters() {
+            match Self::prepare(Destination::File(shelter.join(&name)), kind) {
+                Ok(output) => return Ok(output),
+                Err(error) => failure = Some(error),
+            }
+        }
+        Err(failure.unwrap_or_else(|| Failure::OutputUnwritable {
+            option: kind.option,
+            path: Path::new(SHELTERS[0]).join(&name),
+            reason: format!("neither {} is in memory", SHELTERS.join(" nor ")),
+        }))
+    }
+
     /// Writes the document, or keeps it elsewhere. Called once.
     ///
     /// # Errors
@@ -134,7 +157,11 @@ impl Output {
     /// [`Failure::OutputLost`] when it is not where it belongs, also when it was kept elsewhere.
     pub fn write(&self, document: &impl Document) -> Result<(), Failure> {
         let written = match &self.way {
-            Way::Stdout => to_stdout(document),
+            Way::Stdout => match to_stdout(document) {
+                // Whoever read it has read enough, as `head` does.
+                Err(error) if error.kind() == ErrorKind::BrokenPipe && !self.kind.keep => Ok(()),
+                written => written,
+            },
             Way::Place(place) => place.write(|file| fill(file, document)),
             Way::Writer(writer) => writer.write(document, patience()),
         };
@@ -176,9 +203,23 @@ impl Output {
 
 /// Keeps a document where it was not asked for; says where.
 pub fn keep(document: &impl Document) -> Option<PathBuf> {
+    shelters().find_map(|place| shelter(place, document))
+}
+
+fn shelters() -> impl Iterator<Item = &'static Path> {
     let shelters = SHELTERS.iter().map(Path::new);
-    let mut shelters = shelters.filter(|place| is_in_memory(place));
-    shelters.find_map(|place| shelter(place, document))
+    shelters.filter(|place| is_in_memory(place))
+}
+
+/// `stall-node-2-20261130T153024Z.json`
+fn name(extension: &str) -> String {
+    let host = rustix::system::uname();
+    let host = host.nodename().to_string_lossy().into_owned();
+    let plain = |c: char| c.is_ascii_alphanumeric() || ".-_".contains(c);
+    let host: String = host.chars().filter(|c| plain(*c)).take(64).collect();
+    let time = humantime::format_rfc3339_seconds(SystemTime::now());
+    let time = time.to_string().replace(['-', ':'], "");
+    format!("stall-{host}-{time}.{extension}")
 }
 
 /// A value as JSON with a line feed at its end.
@@ -358,6 +399,23 @@ mod tests {
         let path = shelter(directory.path(), &hello).unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"hello");
         assert_eq!(shelter(Path::new("/no/such"), &hello), None);
+    }
+
+    #[test]
+    fn a_file_in_memory_has_a_name_of_its_own() {
+        let destination = Destination::InMemory { extension: "json" };
+        let output = Output::prepare(destination, REPORT).unwrap();
+        output.write(&hello).unwrap();
+        let path = output.file().expect("it has its name now").to_owned();
+        let content = fs::read(&path);
+        fs::remove_file(&path).unwrap();
+        assert_eq!(content.unwrap(), b"hello");
+        assert!(is_in_memory(path.parent().unwrap()));
+        let name = path.file_name().unwrap().to_str().unwrap();
+        assert!(
+            name.starts_with("stall-") && name.ends_with("Z.json"),
+            "{name}"
+        );
     }
 
     #[test]

@@ -19,6 +19,10 @@ use crate::harness::test::Test;
 pub(crate) const TESTS: &[Test] = &[
     Test::new("a_capture_gives_the_same_report_without_root", without_root),
     Test::new("stdout_is_the_document_alone", streams),
+    Test::new(
+        "a_terminal_shows_the_summary_and_the_report_is_saved",
+        terminal,
+    ),
     Test::new("damaged_and_foreign_captures_are_refused", refused),
 ];
 
@@ -111,6 +115,37 @@ fn streams() -> Result<()> {
         pretty.output.stdout.starts_with(b"{\n  "),
         "--pretty does not indent"
     );
+    Ok(())
+}
+
+/// Check that a person at a terminal sees a summary and is told where the report is, and that JSON asked for is whole there,
+/// as a program at the other end of `ssh -tt` needs it.
+fn terminal() -> Result<()> {
+    let disk = StagedDisk::builder().size(1 << 30).start()?;
+    let trace = |more: &str| -> Result<String> {
+        let agent = agent::program()?;
+        let name = disk.name();
+        let line = format!(
+            "{} trace --duration 1s --device {name} {more}",
+            agent.display()
+        );
+        // Both of its streams are a terminal of script(1)'s.
+        document::stdout(Command::new("script").args(["-qec", &line, "/dev/null"]))
+    };
+    let shown = trace("")?;
+    ensure!(!shown.contains("\"schema\""), "JSON on a terminal: {shown}");
+    let saved = shown
+        .split_whitespace()
+        .find(|word| word.starts_with('/') && word.ends_with("Z.json"));
+    let saved = saved.with_context(|| format!("it does not say where the report is: {shown}"))?;
+    let report = fs::read_to_string(saved);
+    fs::remove_file(saved)?;
+    let report = document::one(&report?)?;
+    ensure!(
+        report["capture"].is_object(),
+        "the report does not carry what was observed"
+    );
+    document::one(&trace("--format json")?.replace('\r', ""))?;
     Ok(())
 }
 

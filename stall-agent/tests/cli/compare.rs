@@ -70,13 +70,39 @@ fn what_cannot_be_compared_is_one_sentence() {
     assert!(refused(&["compare", "-", "-"], 2).contains("one stdin"));
     assert!(refused(&["compare", &before], 2).contains("AFTER"));
     assert!(refused(&["compare", &before, "/no/such/file"], 9).contains("No such file"));
+}
+
+/// The file that one has is the file that one compares.
+#[test]
+fn reports_are_compared_as_the_captures_they_carry() {
     let directory = tempfile::tempdir().unwrap();
-    let report = directory.path().join("report.json");
-    let report = report.to_str().unwrap();
+    let captures = ["proof_before.json", "proof_after_stop.json"].map(capture);
+    let reports = captures.each_ref().map(|capture| {
+        let report = directory
+            .path()
+            .join(PathBuf::from(capture).file_name().unwrap());
+        fs::write(
+            &report,
+            agent(&["report", capture, "--format", "json"]).stdout,
+        )
+        .unwrap();
+        report.to_str().unwrap().to_owned()
+    });
+    let of_captures = agent(&["compare", &captures[0], &captures[1], "-q", "--exit-code"]);
+    let of_reports = agent(&["compare", &reports[0], &reports[1], "-q", "--exit-code"]);
+    assert_eq!(of_reports.status.code(), Some(0));
+    assert_eq!(of_reports.stdout, of_captures.stdout);
+    let mut bare: serde_json::Value =
+        serde_json::from_slice(&fs::read(&reports[0]).unwrap()).unwrap();
+    bare["capture"] = serde_json::Value::Null;
+    fs::write(&reports[0], bare.to_string()).unwrap();
+    let said = refused(&["compare", &reports[0], &reports[1]], 9);
     assert!(
-        agent(&["analyze", &before, "-q", "--output", report])
-            .status
-            .success()
+        said.contains("a report that does not carry what was observed"),
+        "{said}"
     );
-    assert!(refused(&["compare", &before, report], 9).contains("saved by trace --capture"));
+    bare["capture"] = serde_json::json!({"gzip_base64": "H4sI"});
+    fs::write(&reports[0], bare.to_string()).unwrap();
+    let said = refused(&["compare", &reports[0], &reports[1]], 9);
+    assert!(said.contains("a report, damaged in the capture"), "{said}");
 }

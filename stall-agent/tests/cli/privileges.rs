@@ -29,12 +29,12 @@ fn without_privileges_a_trace_is_refused_and_the_rest_works() {
 /// Copies a program that is to be executed. Were this process to write it, a child that another test forks
 /// meanwhile would hold it open for writing until its own `execve`, and executing the copy would fail with
 /// `ETXTBSY` (execve(2)).
-fn copy_by_another_process(from: &Path, to: &Path) {
+pub(super) fn copy_by_another_process(from: &Path, to: &Path) {
     let copied = Command::new("cp").arg(from).arg(to).status();
     assert!(copied.expect("cp(1) is part of every Linux").success());
 }
 
-fn as_nobody(program: &Path, arguments: &[&str]) -> Output {
+pub(super) fn as_nobody(program: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(program);
     command.args(arguments).current_dir("/");
     if is_root() {

@@ -6,6 +6,10 @@ use serde::Serialize;
 
 use crate::kernel::prereq::{self, Capability, State};
 use crate::progress::sanitize;
+use crate::report;
+
+/// Of a line of text.
+const WIDTH: usize = 80;
 use stall_host::HostRoot;
 
 /// The answer; as JSON it is the document of `check --format json`.
@@ -46,52 +50,87 @@ impl Answer {
             .unwrap_or(0)
     }
 
-    /// For people: a verdict, then a line each with its rule, advice below what is missing.
+    /// For people: the answer, then what is not as it should be, with what it costs and what to do.
     #[must_use]
     pub fn text(&self) -> String {
         let mut text = self.headline();
-        let names = self.capabilities.iter().map(|it| it.name.len());
-        let width = names.max().unwrap_or(0);
-        for capability in &self.capabilities {
-            line(&mut text, capability, width);
+        let all = self.capabilities.len();
+        let problems: Vec<&Capability> = self.problems().collect();
+        let fine = all - problems.len();
+        text.push_str(&format!(
+            "{fine} of {all} things it needs are fine; stall-agent check -v lists them all.\n"
+        ));
+        for it in problems {
+            text.push('\n');
+            let what = format!("{}: {} ({})", it.name, word(it.state), it.found);
+            paragraph(&mut text, "  ", 4, &what);
+            paragraph(&mut text, "    ", 4, &format!("without it: {}", it.without));
+            if let Some(advice) = &it.advice {
+                paragraph(&mut text, "    ", 4, &format!("what to do: {advice}"));
+            }
         }
         text
     }
 
-    fn headline(&self) -> String {
-        let missing = |it: &&Capability| it.state == State::Missing;
-        let missing = self.capabilities.iter().filter(missing).count();
-        match (self.traceable, missing) {
-            (false, _) => "This host cannot be traced as things stand.\n".to_owned(),
-            (true, 0) => "This host can be traced.\n".to_owned(),
-            (true, _) => "This host can be traced; the report will lack something.\n".to_owned(),
+    /// The same with everything that was looked at, a paragraph each with its rule.
+    #[must_use]
+    pub fn all(&self) -> String {
+        let mut text = self.headline();
+        for it in &self.capabilities {
+            let mut line = format!("{}: {}", it.name, it.found);
+            match (it.state, it.exit_code) {
+                (State::Missing, _) => {}
+                (_, Some(code)) => line.push_str(&format!("; required (exit code {code})")),
+                (_, None) => line.push_str(&format!("; without it: {}", it.without)),
+            }
+            paragraph(&mut text, &format!("  {:7}  ", word(it.state)), 11, &line);
+            if let (Some(lack), Some(advice)) = (&it.lack, &it.advice) {
+                let line = format!("without it: {lack}; {advice}");
+                paragraph(&mut text, &" ".repeat(11), 11, &line);
+            }
         }
+        text
+    }
+
+    fn problems(&self) -> impl Iterator<Item = &Capability> {
+        let capabilities = self.capabilities.iter();
+        capabilities.filter(|it| it.state != State::Ok)
+    }
+
+    fn headline(&self) -> String {
+        let missing = |it: &Capability| it.state == State::Missing;
+        let headline = if !self.traceable {
+            "This host cannot be traced as things stand."
+        } else if self.problems().any(missing) {
+            "This host can be traced; the report will lack something."
+        } else if self.problems().next().is_some() {
+            "This host can be traced, as far as can be told before a trace."
+        } else {
+            "This host can be traced."
+        };
+        format!("{headline}\n")
     }
 }
 
-fn line(text: &mut String, capability: &Capability, width: usize) {
-    let state = match capability.state {
+const fn word(state: State) -> &'static str {
+    match state {
         State::Ok => "ok",
         State::Missing => "missing",
         State::Unknown => "unknown",
-    };
-    let found = sanitize(&capability.found);
-    let rule = match capability.exit_code {
-        _ if capability.state == State::Missing => String::new(),
-        Some(code) => format!("; required (exit code {code})"),
-        None => format!("; without it: {}", capability.without),
-    };
-    // Writing to a string cannot fail.
-    let _ = writeln!(
-        text,
-        "  {:width$}  {state:7}  {found}{rule}",
-        capability.name
-    );
-    if capability.state != State::Missing {
-        return;
     }
-    if let (Some(lack), Some(advice)) = (&capability.lack, &capability.advice) {
-        let _ = writeln!(text, "  {:width$}  without: {lack}; {advice}", "");
+}
+
+/// Adds text in lines of at most [`WIDTH`], the first after `lead`, the others indented by so much.
+fn paragraph(text: &mut String, lead: &str, others: usize, words: &str) {
+    let lines = report::wrap(&sanitize(words), WIDTH - others, usize::MAX);
+    for (index, line) in lines.iter().enumerate() {
+        let indent = if index == 0 {
+            lead.to_owned()
+        } else {
+            " ".repeat(others)
+        };
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{indent}{line}");
     }
 }
 
@@ -115,9 +154,41 @@ mod tests {
         assert_eq!(answer.exit_code(), 3);
         let text = answer.text();
         assert!(text.starts_with("This host cannot be traced"));
-        assert!(text.contains("  permission                      missing  neither root"));
-        assert!(text.contains("without: everything; run it as root"));
-        assert!(text.contains("lockdown                        unknown"));
+        assert!(
+            text.contains("\n  permission: missing (neither root"),
+            "{text}"
+        );
+        assert!(text.contains("\n    without it: everything\n"), "{text}");
+        assert!(text.contains("\n    what to do: run it as root"), "{text}");
+        assert!(text.contains("\n  lockdown: unknown"), "{text}");
+    }
+
+    /// Whoever asks whether it will work sees the answer and what is wrong, and nothing else.
+    #[test]
+    fn what_is_fine_is_shown_on_demand() {
+        let answer = Answer::new(judge(&Evidence {
+            capabilities: Some(u64::MAX),
+            bpf: Bpf::Works,
+            symbols: Some(false),
+            ..Evidence::default()
+        }));
+        let (text, all) = (answer.text(), answer.all());
+        let fine = answer
+            .capabilities
+            .iter()
+            .filter(|it| it.state == State::Ok);
+        let fine: Vec<&str> = fine.map(|it| it.name.as_str()).collect();
+        assert!(!fine.is_empty());
+        for name in fine {
+            assert!(!text.contains(&format!("{name}:")), "{name}: {text}");
+            assert!(all.contains(&format!("ok       {name}:")), "{name}: {all}");
+        }
+        for text in [text, all] {
+            assert!(
+                text.lines().all(|line| line.chars().count() <= WIDTH),
+                "{text}"
+            );
+        }
     }
 
     #[test]
@@ -143,6 +214,6 @@ mod tests {
     #[test]
     fn this_machine_gets_an_answer() {
         let answer = check(&HostRoot::default());
-        assert!(answer.text().lines().count() > 6);
+        assert!(answer.all().lines().count() > 6);
     }
 }

@@ -102,7 +102,7 @@ fn run(started: Instant) -> Result<u8, Failure> {
         Command::Report(typed) => run_report(typed, verbosity),
         Command::Compare(typed) => run_compare(typed, verbosity),
         Command::Schema { document } => write_json("the schema", &schema(document), true),
-        Command::Check(typed) => run_check(&typed),
+        Command::Check(typed) => run_check(&typed, verbosity),
         Command::Completions { shell } => print("the completions", &completions::script(shell)),
         Command::Man => man(),
         Command::Explain { term } => explained(&term.join(" ")),
@@ -357,9 +357,10 @@ fn paint(is_stdout: bool) -> Paint {
     }
 }
 
-fn run_check(typed: &cli::Check) -> Result<u8, Failure> {
+fn run_check(typed: &cli::Check, verbosity: Verbosity) -> Result<u8, Failure> {
     let answer = check::check(&config::host_root(&typed.host)?);
     match typed.format {
+        Format::Text if verbosity == Verbosity::Verbose => print("the answer", &answer.all())?,
         Format::Text => print("the answer", &answer.text())?,
         Format::Json => write_json("the answer", &answer, true)?,
     };

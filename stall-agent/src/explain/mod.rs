@@ -1,20 +1,24 @@
-//! `explain`: what a field, a value or a rule means, from the pages of the documentation, which are part of the program.
+//! `explain`: what a word, a field, a value or a rule means, from the pages of the documentation, which are part of the program.
 //!
-//! A term is a name (`exposed_slow_ops`), a path (`devices[].operations[].queue`), a type and a field (`Stall.slow_ops`), a
-//! type (`Exposure`), a rule (`D4`) or a word of the principles (`wait ratio`). Case, blanks, `-` and `_` make no difference.
-//! The text has at most 80 columns.
+//! A term is a word of the field (`queue depth`), a name (`exposed_slow_ops`), a path (`devices[].operations[].queue`), a type and
+//! a field (`Stall.slow_ops`), a type (`Exposure`), a rule (`D4`) or a word of the principles (`wait ratio`). Case, blanks, `-` and
+//! `_` make no difference. The definition itself is printed: where an entry only points to a type, the type's. The text has at most
+//! 80 columns.
 
 mod page;
 
 use std::fmt::Write as _;
 use std::sync::LazyLock;
 
+use crate::failure;
 use page::{Entry, Heads};
 use stall_report::{escape, wrap};
 
+const GLOSSARY: &str = "docs/glossary.md";
 const REPORT: &str = "docs/report.md";
 const COMPARISON: &str = "docs/comparison.md";
 const PRINCIPLES: &str = "docs/principles.md";
+const GLOSSARY_TEXT: &str = include_str!("../../../docs/glossary.md");
 const REPORT_TEXT: &str = include_str!("../../../docs/report.md");
 const COMPARISON_TEXT: &str = include_str!("../../../docs/comparison.md");
 const PRINCIPLES_TEXT: &str = include_str!("../../../docs/principles.md");
@@ -22,6 +26,8 @@ const PRINCIPLES_TEXT: &str = include_str!("../../../docs/principles.md");
 const ROOTS: [(&str, &str); 2] = [(REPORT, "Report"), (COMPARISON, "Comparison")];
 const WIDTH: usize = 80;
 const SUGGESTIONS: usize = 3;
+/// An entry of so many words says no more than where to look.
+const POINTER: usize = 5;
 /// Less alike than that is no suggestion (Jaro and Winkler, 0 to 1).
 const ALIKE: f64 = 0.75;
 
@@ -54,7 +60,21 @@ struct Book {
 
 impl Book {
     fn new() -> Self {
-        let mut entries = page::rows(REPORT, REPORT_TEXT);
+        let mut entries = page::bold(GLOSSARY, GLOSSARY_TEXT);
+        for entry in &mut entries {
+            // After the words that it defines.
+            if let Some((_, definition)) = entry.text.split_once(". ") {
+                entry.text = definition.to_owned();
+            }
+        }
+        entries.push(Entry {
+            name: "exit codes".to_owned(),
+            section: String::new(),
+            page: GLOSSARY,
+            text: failure::table(),
+            leads_to: None,
+        });
+        entries.extend(page::rows(REPORT, REPORT_TEXT));
         entries.extend(page::rows(COMPARISON, COMPARISON_TEXT));
         entries.extend(page::bold(PRINCIPLES, PRINCIPLES_TEXT));
         let heads = vec![
@@ -66,7 +86,7 @@ impl Book {
 
     fn find(&self, term: &str) -> Vec<Entry> {
         let term = term.trim();
-        let mut sections = self.entries.iter().filter(|entry| entry.page != PRINCIPLES);
+        let mut sections = self.entries.iter().filter(|entry| entry.has_members());
         if sections.any(|entry| entry.section == term) {
             return self.section(&folded(term));
         }
@@ -83,6 +103,25 @@ impl Book {
             return self.section(&folded(term));
         }
         found
+            .into_iter()
+            .map(|entry| self.followed(entry))
+            .collect()
+    }
+
+    /// With the definition of the type that it only points to.
+    fn followed(&self, mut entry: Entry) -> Entry {
+        let words = entry.text.split_whitespace().count();
+        let target = entry.leads_to.as_ref().filter(|_| words <= POINTER);
+        let target = target.map(|target| self.section(&folded(target)));
+        let same_page = target
+            .into_iter()
+            .flatten()
+            .find(|one| one.page == entry.page);
+        if let Some(target) = same_page {
+            entry.text.push('\n');
+            entry.text.push_str(&target.text);
+        }
+        entry
     }
 
     fn named(&self, name: &str) -> Vec<Entry> {
@@ -118,7 +157,7 @@ impl Book {
         };
         let entries = self.entries.iter();
         let found = entries.filter(|entry| {
-            entry.page != PRINCIPLES
+            entry.has_members()
                 && folded(&entry.section) == *section
                 && folded(&entry.name) == *name
         });
@@ -128,7 +167,7 @@ impl Book {
     /// All of a type, as one text.
     fn section(&self, name: &str) -> Vec<Entry> {
         let mut found: Vec<Entry> = Vec::new();
-        for entry in self.entries.iter().filter(|entry| entry.page != PRINCIPLES) {
+        for entry in self.entries.iter().filter(|entry| entry.has_members()) {
             if folded(&entry.section) != name {
                 continue;
             }
@@ -175,12 +214,9 @@ impl Book {
             .collect();
         let term = escape(term);
         if near.is_empty() {
-            format!("{term} is no field, value or rule: try explain Report")
+            format!("{term} is not explained here: try request, latency or Report")
         } else {
-            format!(
-                "{term} is no field, value or rule; nearest: {}",
-                near.join(", ")
-            )
+            format!("{term} is not explained here; nearest: {}", near.join(", "))
         }
     }
 }
@@ -191,7 +227,6 @@ fn folded(name: &str) -> String {
 }
 
 fn write_entry(text: &mut String, entry: &Entry) {
-    let place = format!("{}, {}", entry.page, entry.section);
     // Writing to a string does not fail.
     let _ = writeln!(text, "{}", entry.name);
     for line in entry
@@ -201,8 +236,19 @@ fn write_entry(text: &mut String, entry: &Entry) {
     {
         let _ = writeln!(text, "  {line}");
     }
-    for line in wrap(&format!("({place})"), WIDTH - 2, usize::MAX) {
-        let _ = writeln!(text, "  {line}");
+    let place = match entry.page {
+        REPORT => format!("({}, in the report)", entry.section),
+        COMPARISON => format!("({}, in the comparison)", entry.section),
+        PRINCIPLES => format!("(a rule: {})", entry.section),
+        _ => return,
+    };
+    let _ = writeln!(text, "  {place}");
+}
+
+impl Entry {
+    /// Whether it is one of a type's fields or values.
+    fn has_members(&self) -> bool {
+        [REPORT, COMPARISON].contains(&self.page)
     }
 }
 
@@ -214,8 +260,8 @@ mod tests {
     fn a_path_is_followed_from_type_to_type() {
         let queue = explain("devices[].operations[].queue").unwrap();
         assert_eq!(queue.lines().next(), Some("queue"));
-        assert!(queue.contains("Operation)"), "{queue}");
-        assert_eq!(queue.matches("(docs/").count(), 1, "{queue}");
+        assert!(queue.contains("(Operation, in the report)"), "{queue}");
+        assert_eq!(queue.matches("in the report)").count(), 1, "{queue}");
         assert_eq!(
             explain("verdict.culprits[].sleep.before_ns"),
             explain("Sleep.before_ns")
@@ -240,6 +286,45 @@ mod tests {
                 "{text}"
             );
         }
+    }
+
+    /// The words that somebody has from iostat, ps or another tool, and those that the report says itself.
+    #[test]
+    fn the_words_of_the_field_are_defined() {
+        let words = "await; iowait; queue depth; aqu-sz; noisy neighbor; Noisy Neighbour; D state; in D; uninterruptible sleep; \
+            hung task; IOPS; p99; discard; trim; fstrim; flush; fsync; workload; episode; latency; throughput; saturation; PSI; \
+            load average; outstanding; in flight; unknown submitter; not explained; the device itself; its own other requests; \
+            lost; missed_wakeups; exit codes; blame; confidence; capture; heavy_neighbour; journal; throttling";
+        for word in words.split("; ") {
+            let text = explain(word).unwrap_or_else(|problem| panic!("{problem}"));
+            let definition: Vec<&str> = text.lines().skip(1).collect();
+            assert!(
+                definition.join(" ").split_whitespace().count() > 8,
+                "{text}"
+            );
+            assert!(!text.contains(".md"), "a place, not a definition: {text}");
+        }
+    }
+
+    #[test]
+    fn what_an_entry_points_to_is_printed() {
+        for (term, part) in [
+            ("verdict", "confidence:"),
+            ("standing", "refuted:"),
+            ("verdict.kind", "host_trim:"),
+        ] {
+            let text = explain(term).unwrap_or_else(|problem| panic!("{problem}"));
+            assert!(text.contains(part), "{term}: {text}");
+        }
+    }
+
+    #[test]
+    fn a_list_of_a_rule_stays_a_list() {
+        let text = explain("D4").unwrap();
+        let items = text
+            .lines()
+            .filter(|line| line.trim_start().starts_with("- "));
+        assert!(items.count() >= 2, "{text}");
     }
 
     #[test]

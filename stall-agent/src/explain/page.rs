@@ -106,6 +106,9 @@ fn blocks(content: &str) -> Vec<String> {
             continue;
         }
         if let Some(block) = blocks.last_mut() {
+            if is_item && !block.is_empty() {
+                block.push('\n');
+            }
             block.push_str(line.trim());
             block.push(' ');
         }
@@ -170,7 +173,7 @@ mod tests {
         let names: Vec<_> = found.iter().map(|entry| entry.name.as_str()).collect();
         assert_eq!(names, ["D4", "D5", "victim"]);
         assert!(
-            found[0].text.contains("refuted when x; - high."),
+            found[0].text.contains("refuted when x; \n- high."),
             "{found:?}"
         );
         assert_eq!(found[2].text, "A victim is one.");

@@ -89,6 +89,38 @@ fn every_name(schema: &Value, root: &str) {
     assert!(count > 50, "{count}");
 }
 
+/// Whoever reads a word in capitals can ask for it.
+#[test]
+fn every_heading_of_a_text_is_explained() {
+    let fixtures = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures");
+    let mut headings = std::collections::BTreeSet::new();
+    for entry in std::fs::read_dir(fixtures.join("text")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.with_extension("json");
+        let capture =
+            std::fs::File::open(fixtures.join("captures").join(name.file_name().unwrap()));
+        let capture = stall_agent::capture::Capture::read(capture.unwrap()).unwrap();
+        let summary = report::summary(
+            &stall_agent::analysis::analyze(&capture),
+            Some("stall.json"),
+        );
+        let text = std::fs::read_to_string(path).unwrap();
+        headings.extend(text.lines().chain(summary.lines()).filter_map(heading));
+    }
+    assert!(headings.len() > 8, "{headings:?}");
+    for heading in headings {
+        explained(&heading);
+    }
+}
+
+/// The words in capitals that a line begins with.
+fn heading(line: &str) -> Option<String> {
+    let is_capital = |word: &&str| word.len() > 1 && word.chars().all(|c| c.is_ascii_uppercase());
+    let words = line.split([' ', ':']).take_while(is_capital);
+    let heading = words.collect::<Vec<_>>().join(" ");
+    (!heading.is_empty()).then_some(heading)
+}
+
 fn explained(term: &str) -> String {
     let text = explain::explain(term).unwrap_or_else(|problem| panic!("{problem}"));
     let fits = text.lines().all(|line| line.chars().count() <= 80);

@@ -30,7 +30,7 @@ fn check_says_what_is_covered_on_each_kernel() {
     let mut wrong = Vec::new();
     for (name, bytes) in all() {
         let answer = answer(&bytes);
-        let text = format!("{}exit code {}\n", answer.text(), answer.exit_code());
+        let text = format!("{}exit code {}\n", answer.all(), answer.exit_code());
         let path = folder.join(format!("{name}.txt"));
         if update {
             fs::create_dir_all(&folder).unwrap();

@@ -8,7 +8,6 @@ mod architecture;
 mod binary;
 mod bom;
 mod checksum;
-mod elf;
 mod image;
 mod pages;
 mod sources;
@@ -18,6 +17,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
 
+use crate::kept::manifests;
 use crate::setup;
 use crate::workspace::Workspace;
 use architecture::ALL;
@@ -64,16 +64,6 @@ fn make(workspace: &Workspace, origin: &Origin) -> Result<PathBuf> {
     }
     fs::remove_dir(&new)?;
     Ok(to)
-}
-
-/// Those for Kubernetes.
-fn manifests(root: &Path) -> Result<Vec<PathBuf>> {
-    let dir = root.join("deploy");
-    let entries = fs::read_dir(&dir).with_context(|| format!("there is no {}", dir.display()))?;
-    let paths = entries.map(|entry| Ok(entry?.path()));
-    let mut paths: Vec<_> = paths.collect::<Result<_>>()?;
-    paths.sort();
-    Ok(paths)
 }
 
 fn remove(dir: &Path) -> Result<()> {

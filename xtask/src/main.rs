@@ -5,9 +5,9 @@
 
 mod build;
 mod demo;
-mod deny;
 mod dist;
 mod fuzz;
+mod kept;
 mod lab;
 mod miri;
 mod objcopy;
@@ -110,8 +110,6 @@ enum Chore {
     },
     /// Check the rules that neither rustfmt nor clippy holds
     Tidy,
-    /// Check licences and origins of what it is built of, by deny.toml
-    Deny,
     /// Stage a real incident on a disk of its own, trace it, and leave stall.json
     Demo {
         /// Options of the staging, and after `--` of the agent
@@ -155,7 +153,6 @@ fn run(chore: Chore) -> Result<ExitCode> {
         Chore::Machine => println!("{}", vm::reader::describe(&workspace)?),
         Chore::Dist { check } => dist::run(&workspace, check)?,
         Chore::Tidy => tidy::run(&workspace)?,
-        Chore::Deny => deny::run(&workspace)?,
         Chore::Demo { .. } => demo::run(&workspace, &typed_after_the_chore())?,
     }
     Ok(ExitCode::SUCCESS)

@@ -14,10 +14,11 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 
+use crate::kept::Kept;
 use crate::setup::runtime::{STAGING, TESTS};
 use crate::toolchain::Toolchain;
 use crate::workspace::Workspace;
-use crate::{build, deny, dist, process, setup, tidy, vm};
+use crate::{build, dist, process, setup, tidy, vm};
 use kernels::Plan;
 use tally::Tally;
 
@@ -78,7 +79,17 @@ impl Run<'_> {
             None => self.skip("clippy, BPF", "the BPF compiler came without clippy"),
         }
         self.check("tidy", || tidy::run(workspace));
-        self.check("licences and origins", || deny::run(workspace));
+        match Kept::get(workspace) {
+            Ok(kept) => {
+                self.check("licences and origins", || kept.deny(workspace));
+                self.check("manifests", || kept.manifests(workspace));
+            }
+            Err(error) => {
+                for name in ["licences and origins", "manifests"] {
+                    self.skip(name, &format!("{error:#}"));
+                }
+            }
+        }
     }
 
     fn suites(&mut self) {

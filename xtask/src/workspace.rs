@@ -70,6 +70,13 @@ impl Workspace {
         self.target.join("bpf")
     }
 
+    /// git, in the workspace.
+    pub(crate) fn git(&self) -> Command {
+        let mut command = Command::new("git");
+        command.current_dir(&self.root);
+        command
+    }
+
     /// The host's cargo, in the workspace.
     pub(crate) fn cargo(&self) -> Command {
         let mut command = host_cargo();

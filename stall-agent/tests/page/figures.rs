@@ -3,21 +3,21 @@
 use serde_json::Value;
 use stall_agent::report::{bytes, duration, escape, factor, page, share, thousands};
 
-use crate::browser::Browser;
+use crate::browser::{Screen, ask};
 use crate::pages::{CASES, hostile, report};
 
 /// Place, value, and the words seen.
-const READ: &str = "return [...document.querySelectorAll('data[data-of]')].map((one) =>
-    [one.dataset.of, one.hasAttribute('value') ? one.getAttribute('value') : null, one.textContent]);";
-const WORDS: &str = "return ['/verdict/sentence', '/verdict/device'].map((place) =>
-    document.querySelector(`[data-of=\"${place}\"]`)?.textContent ?? null);";
+const READ: &str = "return [[...document.querySelectorAll('data[data-of]')].map((one) =>
+    [one.dataset.of, one.hasAttribute('value') ? one.getAttribute('value') : null, one.textContent]),
+    ['/verdict/sentence', '/verdict/device'].map((place) =>
+    document.querySelector(`[data-of=\"${place}\"]`)?.textContent ?? null)];";
 
-pub(crate) fn are_the_reports(browser: &Browser) -> Result<(), String> {
+pub(crate) fn are_the_reports() -> Result<(), String> {
     for case in CASES {
         let report = report(case);
         let json = serde_json::to_value(&report).map_err(|error| error.to_string())?;
-        browser.show(case, &page(&report))?;
-        let figures = browser.run(READ)?;
+        let seen = ask(&page(&report), Screen::Light, READ)?;
+        let (figures, words) = (&seen[0], &seen[1]);
         let figures = figures.as_array().ok_or("no figures")?;
         if figures.len() < 12 {
             return Err(format!("{case} has {} figures only", figures.len()));
@@ -25,7 +25,6 @@ pub(crate) fn are_the_reports(browser: &Browser) -> Result<(), String> {
         for figure in figures {
             is_the_reports(&json, figure).map_err(|problem| format!("{case}: {problem}"))?;
         }
-        let words = browser.run(WORDS)?;
         for (place, seen) in ["/verdict/sentence", "/verdict/device"]
             .into_iter()
             .zip(words.as_array().into_iter().flatten())
@@ -79,14 +78,15 @@ fn words(place: &str, told: &Value) -> String {
     }
 }
 
-pub(crate) fn hostile_names_run_nothing(browser: &Browser) -> Result<(), String> {
-    browser.show("hostile", &page(&hostile()))?;
-    let broken = browser.run(
+pub(crate) fn hostile_names_run_nothing() -> Result<(), String> {
+    let broken = ask(
+        &page(&hostile()),
+        Screen::Light,
         "return [window.broken ?? 0, document.scripts.length, document.images.length,
             getComputedStyle(document.querySelector('h1')).display, document.querySelectorAll('.party h3').length];",
     )?;
     let parties = broken[4].as_u64().unwrap_or(0);
-    if broken[0] != 0 || broken[1] != 1 || broken[2] != 0 || broken[3] != "block" || parties < 3 {
+    if broken[0] != 0 || broken[1] != 2 || broken[2] != 0 || broken[3] != "block" || parties < 3 {
         return Err(format!("a name did something: {broken}"));
     }
     Ok(())

@@ -1,7 +1,6 @@
 //! The page of a report: as a file (what is in it, how large it is, what hostile names do to it), and in a real browser.
 //!
-//! What needs the browser is skipped, with the reason, where Chromium or its driver is missing. `STALL_PAGE_SHOTS=DIR`
-//! keeps pictures of the page in both themes, on a desktop and on a phone, and as printed.
+//! What needs the browser is skipped, with the reason, where Chromium is missing.
 
 mod browser;
 mod figures;
@@ -18,7 +17,7 @@ use libtest_mimic::{Arguments, Completion, Failed, Trial};
 /// A test of the file itself.
 type FileTest = fn();
 /// A test in the browser.
-type BrowserTest = fn(&browser::Browser) -> Result<(), String>;
+type BrowserTest = fn() -> Result<(), String>;
 
 const FILE: &[(&str, FileTest)] = &[
     (
@@ -56,14 +55,13 @@ const BROWSER: &[(&str, BrowserTest)] = &[
     ),
     ("both_themes_can_be_read", looks::both_themes_can_be_read),
     ("a_phone_is_wide_enough", looks::a_phone_is_wide_enough),
-    ("it_prints", looks::it_prints),
     ("an_hour_is_fluent", hour::is_fluent),
 ];
 
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
-    // One browser at a time.
-    arguments.test_threads.get_or_insert(1);
+    // A browser has several processes.
+    arguments.test_threads.get_or_insert(2);
     let file = FILE.iter().map(|(name, test)| {
         let test = *test;
         Trial::test(*name, move || {
@@ -82,8 +80,6 @@ fn in_browser(test: BrowserTest) -> Result<Completion, Failed> {
     if let Some(reason) = browser::lacking() {
         return Ok(Completion::ignored_with(reason));
     }
-    let browser = browser::Browser::start()?;
-    test(&browser)?;
-    browser.is_content()?;
+    test()?;
     Ok(Completion::Completed)
 }

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use stall_agent::report::{Report, page};
 
-use crate::browser::Browser;
+use crate::browser::{Screen, ask};
 use crate::pages::{CASES, report};
 
 /// Of the first disk: the part of the band that is filled, the part of the picture of users that is the culprits', and
@@ -19,11 +19,10 @@ const MEASURE: &str = "
     return [part('.band', '.discard'), part('.usage', '.u0') + part('.usage', '.u1'), document.querySelector('.heat')?.querySelectorAll('.hits rect').length ?? null,
         document.querySelectorAll('details.lane').length];";
 
-pub(crate) fn are_the_reports(browser: &Browser) -> Result<(), String> {
+pub(crate) fn are_the_reports() -> Result<(), String> {
     for case in CASES {
         let report = report(case);
-        browser.show(case, &page(&report))?;
-        let seen = browser.run(MEASURE)?;
+        let seen = ask(&page(&report), Screen::Light, MEASURE)?;
         let Some(device) = report.verdict.device.as_deref() else {
             continue;
         };
@@ -83,9 +82,10 @@ fn culprits(report: &Report, device: &str) -> f64 {
 }
 
 /// The pointer over the middle of a picture, then a key: something is said each time, of another column.
-pub(crate) fn say_what_is_there(browser: &Browser) -> Result<(), String> {
-    browser.show("pointer", &page(&report("trim_and_readers")))?;
-    let said = browser.run(
+pub(crate) fn say_what_is_there() -> Result<(), String> {
+    let said = ask(
+        &page(&report("trim_and_readers")),
+        Screen::Light,
         "const plot = document.querySelector('.heat'), tip = document.querySelector('#tip'), box = plot.getBoundingClientRect();
         const before = tip.hidden;
         plot.dispatchEvent(new PointerEvent('pointermove', { clientX: box.left + box.width / 2, clientY: box.top + 9, bubbles: true }));

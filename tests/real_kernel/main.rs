@@ -58,7 +58,6 @@ const TOPICS: &[(&str, &[Test])] = &[
     ("machine", machine::TESTS),
     ("owner", owner::TESTS),
     ("full", full::TESTS),
-    ("cost", cost::TESTS),
     ("documents", documents::TESTS),
     ("leftovers", leftovers::TESTS),
     ("privilege", privilege::TESTS),
@@ -77,9 +76,9 @@ const TOPICS: &[(&str, &[Test])] = &[
     ("incident", incident::TESTS),
 ];
 
-/// Names the variable that leaves out the scenarios and mixes, which take four minutes; each verdict is also tested on
-/// captures that were kept (`stall-agent/tests/captures.rs`).
-const QUICK: &str = "STALL_QUICK";
+/// Names the variable by which those are run, too, that are for the full form of the tests only: the mixes, of which a scenario for
+/// each verdict says most, and what the handed-out agent costs.
+const FULL: &str = "STALL_FULL";
 
 fn main() -> ExitCode {
     if let Some(code) = harness::kept_back::run() {
@@ -116,8 +115,12 @@ fn trials() -> Vec<Trial> {
         trials.collect::<Vec<_>>()
     };
     let mut trials: Vec<Trial> = TOPICS.iter().flat_map(tests).collect();
-    let long = scenarios().map(|test| ("scenario", test));
-    let long = long.chain(mix::TESTS.iter().map(|test| ("mix", *test)));
-    trials.extend(long.map(|(topic, test)| test.left_out_by(QUICK).trial(topic)));
+    trials.extend(scenarios().map(|test| test.trial("scenario")));
+    let long = [("cost", cost::TESTS), ("mix", mix::TESTS)];
+    let long = long.iter().flat_map(|(topic, tests)| {
+        let tests = tests.iter().map(|test| test.only_with(FULL));
+        tests.map(|test| test.trial(topic))
+    });
+    trials.extend(long);
     trials
 }

@@ -1,6 +1,7 @@
-//! `cargo xtask test`: every check and every test, and one line of counts at the very end.
+//! `cargo xtask test`: the checks and tests, and one line of counts at the very end.
 //!
-//! A step that fails does not stop the later ones, so that the counts are whole; what failed is said again before them. Formatting, the
+//! The short form runs the agent that is built soonest. `--full` runs the one that is handed out, and has more: the page in a browser,
+//! the mixes, what the agent costs, a virtual machine, and other kernels in emulated machines. A step that fails does not stop the later ones, so that the counts are whole; what failed is said again before them. Formatting, the
 //! lints of each target and the rules of `tidy` count as one test each. Property tests have the same cases in every run.
 
 mod kernels;
@@ -15,7 +16,7 @@ use std::time::Instant;
 use anyhow::{Context as _, Result};
 
 use crate::kept::Kept;
-use crate::setup::runtime::{STAGING, TESTS};
+use crate::setup::runtime::{BROWSER, STAGING, TESTS};
 use crate::toolchain::Toolchain;
 use crate::workspace::Workspace;
 use crate::{build, dist, process, setup, tidy, vm};
@@ -27,6 +28,8 @@ const HOST: [&str; 4] = ["--workspace", "--exclude", "stall-agent-ebpf", "--lock
 
 /// Names the agent under test to the tests on the real kernel.
 const AGENT: &str = "STALL_AGENT_BIN";
+/// Has them run those that are for the full form only.
+const FULL: &str = "STALL_FULL";
 /// Describes a small virtual machine to them; or says why there is none.
 const MACHINE: &str = "STALL_MACHINE";
 const NO_MACHINE: &str = "STALL_NO_MACHINE";
@@ -36,16 +39,21 @@ const NO_MACHINE: &str = "STALL_NO_MACHINE";
 const SEED: (&str, &str) = ("PROPTEST_RNG_SEED", "20261125");
 
 /// Fails, by its exit code alone, when anything did.
-pub(crate) fn run(workspace: &Workspace) -> ExitCode {
+pub(crate) fn run(workspace: &Workspace, full: bool) -> ExitCode {
     let mut run = Run {
         workspace,
+        full,
         tally: Tally::default(),
         failures: Vec::new(),
     };
-    let toolchain = run.needed("set-up", || setup::run(workspace, &[STAGING, TESTS]));
+    let browser = if full { BROWSER } else { &[] };
+    let programs = [STAGING, TESTS, browser];
+    let toolchain = run.needed("set-up", || setup::run(workspace, &programs));
     run.checks(toolchain.as_ref());
     run.suites();
-    run.kernels();
+    if full {
+        run.kernels();
+    }
     for failure in &run.failures {
         println!("failed: {failure}");
     }
@@ -59,6 +67,7 @@ pub(crate) fn run(workspace: &Workspace) -> ExitCode {
 
 struct Run<'a> {
     workspace: &'a Workspace,
+    full: bool,
     tally: Tally,
     /// Said again before the counts.
     failures: Vec<String>,
@@ -102,13 +111,21 @@ impl Run<'_> {
             "examples in documentation",
             cargo_test(workspace, &["--doc"]),
         );
-        self.needed("the agent", || build::release(workspace, &["stall-agent"]));
         let mut real_kernel = cargo_test(workspace, &["--test", "*"]);
-        real_kernel.env(AGENT, workspace.release("stall-agent"));
-        match vm::reader::describe(workspace) {
-            Ok(machine) => real_kernel.env(MACHINE, machine),
-            Err(error) => real_kernel.env(NO_MACHINE, format!("{error:#}")),
-        };
+        if self.full {
+            self.needed("the agent", || build::release(workspace, &["stall-agent"]));
+            real_kernel.env(AGENT, workspace.release("stall-agent"));
+            real_kernel.env(FULL, "1");
+            match vm::reader::describe(workspace) {
+                Ok(machine) => real_kernel.env(MACHINE, machine),
+                Err(error) => real_kernel.env(NO_MACHINE, format!("{error:#}")),
+            };
+        } else {
+            let mut agent = build::dev(workspace, &["stall-agent"]);
+            self.needed("the agent", || process::run(&mut agent));
+            real_kernel.env(AGENT, workspace.dev("stall-agent"));
+            real_kernel.env(NO_MACHINE, "only with cargo xtask test --full");
+        }
         self.suite("tests on the real kernel", real_kernel);
     }
 

@@ -30,8 +30,8 @@ pub(crate) fn notes_are_wanted() -> bool {
 pub(crate) struct Test {
     name: &'static str,
     needs: &'static [Need],
-    /// Names the variable of the environment with which it is skipped.
-    left_out_by: Option<&'static str>,
+    /// Names the variable of the environment without which it is skipped.
+    only_with: Option<&'static str>,
     /// Of random numbers; the first is 0.
     round: u64,
     run: fn() -> Result<()>,
@@ -43,7 +43,7 @@ impl Test {
         Self {
             name,
             needs: &[],
-            left_out_by: None,
+            only_with: None,
             round: 0,
             run,
         }
@@ -54,10 +54,10 @@ impl Test {
         Self { needs, ..self }
     }
 
-    /// One that takes long, and is left out on request.
-    pub(crate) const fn left_out_by(self, variable: &'static str) -> Self {
+    /// One that takes long, and is run on request.
+    pub(crate) const fn only_with(self, variable: &'static str) -> Self {
         Self {
-            left_out_by: Some(variable),
+            only_with: Some(variable),
             ..self
         }
     }
@@ -80,9 +80,9 @@ impl Test {
         if let Some(reason) = super::skip::lacking(self.needs) {
             return Ok(Completion::ignored_with(reason));
         }
-        let is_set = |variable: &&str| std::env::var_os(variable).is_some();
-        if let Some(variable) = self.left_out_by.filter(is_set) {
-            return Ok(Completion::ignored_with(format!("{variable} is set")));
+        let is_missing = |variable: &&str| std::env::var_os(variable).is_none();
+        if let Some(variable) = self.only_with.filter(is_missing) {
+            return Ok(Completion::ignored_with(format!("{variable} is not set")));
         }
         let begin = Instant::now();
         round::begin(self.round);

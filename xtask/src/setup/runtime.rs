@@ -16,7 +16,7 @@ pub(crate) const STAGING: &[Program] = &[
     ("mkfs.ext4", "e2fsprogs"),
 ];
 
-/// What only tests need.
+/// What all other tests need.
 pub(crate) const TESTS: &[Program] = &[
     ("blkdiscard", "util-linux"),
     ("groff", "groff-base"),
@@ -24,6 +24,9 @@ pub(crate) const TESTS: &[Program] = &[
     ("mkfs.xfs", "xfsprogs"),
     ("tmux", "tmux"),
 ];
+
+/// For the tests that look at the page; without it they are skipped.
+pub(crate) const BROWSER: &[Program] = &[("chromium", "chromium")];
 
 /// Installs what is missing; where that cannot be, says what will be missed, and building goes on.
 pub(super) fn ensure(programs: &[&[Program]]) -> Result<()> {

@@ -2,7 +2,6 @@
 //!
 //! Skipped, and counted as that, where the parts cannot be had; whatever can be had must boot and pass.
 
-use std::env;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -15,8 +14,6 @@ use crate::process;
 use crate::vm::{self, Downloads, Wanted};
 use crate::workspace::Workspace;
 
-/// Leaves out what takes minutes; of the tests on the real kernel, too.
-const QUICK: &str = "STALL_QUICK";
 /// One that Harvester ships in both architectures, the newest, the oldest that is traced. The slowest last, as in the list of all:
 /// machines take them from its end.
 const KERNELS: [&str; 4] = ["5.10", "6.12", "7", "6.12-arm64"];
@@ -32,9 +29,6 @@ pub(super) enum Plan {
 /// Gets the parts, or says why not.
 pub(super) fn plan(workspace: &Workspace) -> Result<Plan> {
     let kernels = vm::chosen(&KERNELS)?;
-    if env::var_os(QUICK).is_some() {
-        return Ok(Plan::Skip(format!("{QUICK} is set")));
-    }
     for arch in vm::architectures(&kernels) {
         if !has_standard_library(arch.target()) {
             let target = arch.target();

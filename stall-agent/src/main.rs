@@ -310,10 +310,11 @@ fn run_report(typed: cli::Show, verbosity: Verbosity) -> Result<u8, Failure> {
         Document::Capture(capture) => judged(&capture, format),
     };
     write_report(&report, &output, format, true)?;
-    if is_shown && verbosity != Verbosity::Quiet {
-        if let Some(path) = output.file() {
-            say(&format!("the page is in {}", path.display()));
-        }
+    if is_shown
+        && verbosity != Verbosity::Quiet
+        && let Some(path) = output.file()
+    {
+        say(&format!("the page is in {}", path.display()));
     }
     Ok(if typed.exit_code {
         verdict_code(report.verdict.kind)

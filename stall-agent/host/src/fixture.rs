@@ -12,6 +12,12 @@ pub struct Fixture {
     directory: tempfile::TempDir,
 }
 
+impl Default for Fixture {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Fixture {
     pub fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();

@@ -19,7 +19,7 @@ use crate::kept::Kept;
 use crate::setup::runtime::{BROWSER, STAGING, TESTS};
 use crate::toolchain::Toolchain;
 use crate::workspace::Workspace;
-use crate::{build, dist, process, setup, tidy, vm};
+use crate::{build, dist, process, setup, tidy, vm, worlds};
 use kernels::Plan;
 use tally::Tally;
 
@@ -111,6 +111,7 @@ impl Run<'_> {
             "examples in documentation",
             cargo_test(workspace, &["--doc"]),
         );
+        self.check("worlds, judged", || worlds::test(workspace));
         let mut real_kernel = cargo_test(workspace, &["--test", "*"]);
         if self.full {
             self.needed("the agent", || build::release(workspace, &["stall-agent"]));

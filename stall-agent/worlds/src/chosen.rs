@@ -4,7 +4,7 @@ use crate::dice::Dice;
 use crate::families::Family;
 use crate::parts::{
     alone_ns, always, any_disk, background, capacity, closed, during, flash, fstrim, hard_disk,
-    machine, read, server, somebody, stream, synced, unit, user, users, world, write,
+    hiccups, machine, read, server, somebody, stream, synced, unit, user, users, world, write,
 };
 use crate::world::{
     Arrivals, BadRegion, DiscardCost, DiscardEffect, Does, Freeze, Job, Journal, KIB, Limit, MIB,
@@ -301,6 +301,10 @@ fn noisy_one(dice: &mut Dice) -> World {
     let mut load = stream(dice, closed(50 * US, at_once), vec![job], active);
     load.sequential = true;
     load.sleeps = false;
+    if dice.chance(0.3) {
+        // It reads through the page cache, a few files at once.
+        (load.sleeps, load.ahead) = (true, true);
+    }
     let party = if dice.chance(0.3) {
         machine(dice, "vm-backup", Does::Load, vec![load])
     } else {
@@ -387,7 +391,11 @@ fn own_load(dice: &mut Dice) -> World {
         somebody(dice, "postgres", Does::Load, vec![load])
     };
     world.parties.push(party);
-    background(dice, &mut world);
+    if dice.chance(0.5) {
+        background(dice, &mut world);
+    } else {
+        hiccups(dice, &mut world);
+    }
     world
 }
 
@@ -793,6 +801,9 @@ fn burst_in_long_window(dice: &mut Dice) -> World {
     let (job, at_once) = heavy(dice, &world);
     let length = dice.log(3.0, 20.0) * S as f64 / world.window as f64;
     let from = dice.between(0.05, 0.95 - length);
+    let (begins, ends) = during_in(&world, from, from + length);
+    let over = (ends + 3 * S).min(world.window);
+    world.episodes = vec![(0, begins), (begins, over), (over, world.window)];
     let active = during(&world, from, from + length);
     let mut load = stream(dice, closed(50 * US, at_once), vec![job], active);
     load.sleeps = false;

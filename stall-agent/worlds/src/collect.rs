@@ -18,13 +18,20 @@ use stall_common::histogram::{bucket, middle, wide};
 use stall_common::loss::Loss as KernelLoss;
 use stall_common::request::{Op as Abi, SERVICE_MIN_NS};
 
+use crate::dice::Dice;
 use crate::log::{Counters, Ended, Log, Process, Sleep, Tick, Why};
 use crate::people::{self, OPENS};
+use crate::sample::{Key, Sample};
 use crate::world::{Class, Does, Freeze, MS, Ns, S, World};
 
-/// Records of slow requests, discards and sleeps in an interval.
-const BUDGET: u32 = 2_000;
-/// Of each kind, the longest are kept.
+/// Records in an interval: slow requests, discards, sleeps.
+const BUDGETS: [u32; 3] = [2_000, 1_000, 1_000];
+const SLOW_REQUESTS: usize = 0;
+const DISCARDS: usize = 1;
+const SLEEPS: usize = 2;
+/// Slow requests of an actor, disk and operation that are not thinned out.
+const FEW: u64 = 32;
+/// Sleeps that are kept, the longest.
 const KEPT: usize = 2_000;
 /// As agents are started without `--slow`.
 pub const SLOW: Ns = 10 * MS;
@@ -97,13 +104,16 @@ struct Collection<'a> {
     stack_ids: HashMap<&'static str, usize>,
     tasks: BTreeMap<(u32, u32), u32>,
     blocked: BTreeMap<(u32, Option<usize>), Blocked>,
-    slow_requests: Vec<EndedRequest>,
-    discard_requests: Vec<EndedRequest>,
+    slow_requests: Sample,
+    discard_requests: Sample,
     long_sleeps: Vec<EndedSleep>,
     intervals: Vec<Interval>,
     interval_uses: BTreeMap<(u16, u32, Op), IntervalUse>,
     interval_series: BTreeMap<(u16, Op), IntervalSeries>,
-    sent: u32,
+    /// By kind of record: sent in this interval, and of how many one is.
+    sent: [u32; 3],
+    one_of: [u32; 3],
+    dice: Dice,
     over_budget: u64,
     not_kept: u64,
     stats: Vec<DiskStat>,
@@ -127,13 +137,15 @@ impl<'a> Collection<'a> {
             stack_ids: HashMap::new(),
             tasks: BTreeMap::new(),
             blocked: BTreeMap::new(),
-            slow_requests: Vec::new(),
-            discard_requests: Vec::new(),
+            slow_requests: Sample::new(world.seed),
+            discard_requests: Sample::new(world.seed ^ 1),
+            dice: Dice::new(world.seed ^ 2),
             long_sleeps: Vec::new(),
             intervals: Vec::new(),
             interval_uses: BTreeMap::new(),
             interval_series: BTreeMap::new(),
-            sent: 0,
+            sent: [0; 3],
+            one_of: [1; 3],
             over_budget: 0,
             not_kept: 0,
             stats: vec![DiskStat::default(); world.disks.len()],
@@ -417,18 +429,30 @@ impl<'a> Collection<'a> {
         party.is_some_and(|party| party.does == Does::GuestTrim)
     }
 
-    fn within_budget(&mut self) -> bool {
-        let is_within = self.sent < BUDGET;
-        self.sent += 1;
+    /// Whether the interval's budget of a kind allows another record; what is rare is not thinned out.
+    fn within_budget(&mut self, kind: usize, is_rare: bool) -> bool {
+        let one_of = u64::from(self.one_of[kind]);
+        let is_drawn = is_rare || one_of <= 1 || self.dice.below(one_of) == 0;
+        let is_within = is_drawn && self.sent[kind] < BUDGETS[kind];
+        self.sent[kind] += u32::from(is_within);
         self.over_budget += u64::from(!is_within);
         is_within
     }
 
     fn record(&mut self, actor: u32, disk: u16, op: Op, request: &Ended, sums: &Sums) {
-        if !self.within_budget() {
+        let is_discard = request.op == Abi::Discard;
+        let slow = self
+            .uses
+            .get(&(disk, actor, op))
+            .map_or(0, |row| row.slow_ops);
+        let (kind, is_rare) = if is_discard {
+            (DISCARDS, false)
+        } else {
+            (SLOW_REQUESTS, slow <= FEW)
+        };
+        if !self.within_budget(kind, is_rare) {
             return;
         }
-        let is_discard = request.op == Abi::Discard;
         let row = EndedRequest {
             actor,
             tid: if sums.is_older { 0 } else { request.thread },
@@ -453,14 +477,11 @@ impl<'a> Collection<'a> {
             },
             stands_for: 1.0,
         };
-        let length = |row: &EndedRequest| row.completed_ns - row.queued_ns;
-        let rows = if is_discard {
-            &mut self.discard_requests
+        if is_discard {
+            self.discard_requests.add(row);
         } else {
-            &mut self.slow_requests
-        };
-        rows.push(row);
-        self.not_kept += keep(rows, 2 * KEPT, length);
+            self.slow_requests.add(row);
+        }
     }
 
     fn count_stat(&mut self, request: &Ended, total: Ns) {
@@ -523,7 +544,7 @@ impl<'a> Collection<'a> {
         row.blocked_ns += length - before;
         row.before_ns += before;
         row.longest_ns = row.longest_ns.max(length);
-        if before > 0 || (length >= SLOW && self.within_budget()) {
+        if before > 0 || (length >= SLOW && self.within_budget(SLEEPS, true)) {
             let row = EndedSleep {
                 task,
                 stack,
@@ -573,6 +594,7 @@ impl<'a> Collection<'a> {
                 row.total_counts = Some(wide_counts(&recent));
             }
         }
+        self.draw();
         self.intervals.push(Interval {
             start_ns: self.at(opened),
             end_ns: self.at(tick.at),
@@ -584,7 +606,31 @@ impl<'a> Collection<'a> {
                 .collect(),
             blocked_tasks: tick.blocked,
         });
-        self.sent = 0;
+    }
+
+    /// What was sent in an interval stands for what there was, and tells what may be sent in the next.
+    fn draw(&mut self) {
+        let uses = &self.interval_uses;
+        let slow = |key: &Key| {
+            let waited = uses.get(key).and_then(|row| row.waited);
+            waited.map_or(0, |waited| waited.slow_ops)
+        };
+        self.slow_requests.weigh(slow);
+        self.discard_requests
+            .weigh(|key| uses.get(key).map_or(0, |row| row.ops));
+        let is_discard = |key: &&Key| key.2 == Op::Discard;
+        let discards: u64 = uses
+            .keys()
+            .filter(is_discard)
+            .map(|key| uses[key].ops)
+            .sum();
+        let others = uses.keys().filter(|key| key.2 != Op::Discard);
+        let wanted = [others.map(slow).sum(), discards, 0];
+        for ((one_of, wanted), most) in self.one_of.iter_mut().zip(wanted).zip(BUDGETS) {
+            let aim = u64::from(most) * 3 / 4;
+            *one_of = wanted.div_ceil(aim).max(1) as u32;
+        }
+        self.sent = [0; 3];
     }
 
     fn interval_disks(&self, number: usize) -> Vec<IntervalDisk> {
@@ -611,7 +657,8 @@ impl<'a> Collection<'a> {
     fn into_capture(mut self) -> Capture {
         let unfinished_requests = self.unfinished_requests();
         let unfinished_sleeps = self.unfinished_sleeps();
-        self.cut_records();
+        let (slow_requests, discard_requests) = self.sampled(0);
+        self.cut_sleeps();
         let tasks = self.task_rows();
         let disks = self.disk_rows();
         let loss = self.loss();
@@ -650,8 +697,8 @@ impl<'a> Collection<'a> {
             owners: self.owners.into_values().collect(),
             series: series.collect(),
             discards,
-            slow_requests: self.slow_requests,
-            discard_requests: self.discard_requests,
+            slow_requests,
+            discard_requests,
             unfinished_requests,
             tasks,
             blocked: self.blocked.into_values().collect(),
@@ -667,13 +714,22 @@ impl<'a> Collection<'a> {
         }
     }
 
-    /// The longest stay, in order of their ends.
-    fn cut_records(&mut self) {
-        let length = |row: &EndedRequest| row.completed_ns - row.queued_ns;
-        for rows in [&mut self.slow_requests, &mut self.discard_requests] {
-            self.not_kept += keep(rows, KEPT, length);
-            rows.sort_by_key(|row| row.completed_ns);
-        }
+    /// Those that are drawn, in order of their ends.
+    fn sampled(&mut self, seed: u64) -> (Vec<EndedRequest>, Vec<EndedRequest>) {
+        let uses = &self.uses;
+        let of = |key: &Key| uses.get(key);
+        let take = |sample: &mut Sample| std::mem::replace(sample, Sample::new(seed));
+        let slow = take(&mut self.slow_requests);
+        let (slow, dropped) = slow.into_rows(|key| of(key).map_or(0, |row| row.slow_ops));
+        self.not_kept += dropped;
+        let discards = take(&mut self.discard_requests);
+        let (discards, dropped) = discards.into_rows(|key| of(key).map_or(0, |row| row.ops));
+        self.not_kept += dropped;
+        (slow, discards)
+    }
+
+    /// The longest sleeps stay, in order of their ends.
+    fn cut_sleeps(&mut self) {
         let sleeps = &mut self.long_sleeps;
         self.not_kept += keep(sleeps, KEPT, |row: &EndedSleep| row.end_ns - row.start_ns);
         sleeps.sort_by_key(|row| row.end_ns);
@@ -1005,17 +1061,11 @@ fn wide_counts(counts: &Counts) -> Vec<(u8, u32)> {
     all.into_iter().collect()
 }
 
-const fn op(request: &Ended) -> Op {
+fn op(request: &Ended) -> Op {
     match request.op {
         Abi::Write if request.asynchronous => Op::AsyncWrite,
-        Abi::Read => Op::Read,
-        Abi::Write => Op::Write,
-        Abi::Preflush => Op::Preflush,
-        Abi::Flush => Op::Flush,
-        Abi::Discard => Op::Discard,
-        Abi::SecureErase => Op::SecureErase,
-        Abi::WriteZeroes => Op::WriteZeroes,
-        Abi::Other => Op::Other,
+        Abi::Read if request.asynchronous => Op::ReadAhead,
+        other => other.into(),
     }
 }
 

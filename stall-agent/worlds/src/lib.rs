@@ -17,12 +17,12 @@
 //! - A party is **hurt** when its plain waits, as spans of time that may overlap, take 2 % of the window, or 1 s of some
 //!   10 s. It is **calm** when all waits that can be noticed take less than 0.5 % of the window and less than 0.3 s of
 //!   any 10 s. Between, it is **grey**. A world is as bad as its worst party; either answer about a grey one is right.
-//! - **Victims** are the hurt parties, less those who do it to themselves: alone they wait as much (half or more of it),
-//!   and one request at a time they do not. When nobody else is hurt, these are the victims and it is `own_load`, as it also
+//! - **Victims** are the hurt parties, less those who do it to themselves: alone they lose as much time (half or more of
+//!   it), and one request at a time they do not. When nobody else is hurt, these are the victims and it is `own_load`, as it also
 //!   is when they lost four times as much time as the others.
 //! - **Share** of a party: by which part of 1 the other victims' excess falls when the world is played without it. From
-//!   0.5 on it is a *culprit*, below 0.1 *innocent*. Whoever keeps the disks busy for less than 1.5 % of the window is
-//!   innocent without a play. From 5 % on, or with discards in flight that long, it is a *suspect*.
+//!   0.5 on it is a *culprit*, below 0.1 *innocent*. Whoever keeps the disks busy for less than 1.5 % of the episode
+//!   and half a second is innocent without a play. From 5 % on, or with discards in flight that long, it is a *suspect*.
 //! - The **kind** is right when playing again without that cause takes half or more of the excess: the culprit, a limit,
 //!   what is wrong with the disk. Several may be. `overload` is right when no party is a culprit and the victims are well
 //!   when each is alone. A world in which nothing of this helps is grey.
@@ -47,6 +47,7 @@ pub mod log;
 pub mod parts;
 pub mod people;
 pub mod play;
+mod sample;
 pub mod score;
 pub mod shown;
 pub mod table;

@@ -66,6 +66,8 @@ pub struct Sleep {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Why {
     Read,
+    /// A page that is read ahead.
+    Page,
     Write,
     Flush,
     Discard,

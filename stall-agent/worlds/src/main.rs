@@ -44,6 +44,9 @@ struct Options {
     /// Print the truth and the verdict of one world, --family and --seed, and save its capture
     #[arg(long, requires = "family")]
     show: bool,
+    /// Fail when a goal is missed
+    #[arg(long)]
+    check: bool,
     /// Print each world that is judged wrong
     #[arg(long)]
     wrong: bool,
@@ -80,9 +83,8 @@ fn run(options: &Options) -> Result<()> {
     let begun = Instant::now();
     let mut judged = all(&families, first, options.count);
     judged.sort_by_key(|judged| (judged.number, judged.family));
-    let mut table = Table::default();
+    let table = Table::of(&judged);
     for judged in &judged {
-        table.add(judged);
         if options.wrong && !judged.mark.is_right {
             println!("{}", line(judged));
         }
@@ -96,6 +98,10 @@ fn run(options: &Options) -> Result<()> {
     if let Some(path) = &options.json {
         let text = serde_json::to_string_pretty(&table)?;
         fs::write(path, text).with_context(|| format!("{} cannot be written", path.display()))?;
+    }
+    let missed = table.missed();
+    if options.check && !missed.is_empty() {
+        bail!("goals are missed: {}", missed.join(", "));
     }
     Ok(())
 }

@@ -164,6 +164,7 @@ pub fn stream(
         jobs,
         active,
         sleeps: true,
+        ahead: false,
         sectors: (region, region + REGION),
         sequential: false,
         jobs_of_a_process: None,
@@ -348,9 +349,34 @@ pub fn background(dice: &mut Dice, world: &mut World) {
         world.parties.push(unit(name, Does::Load, vec![stream]));
     }
     hiccups(dice, world);
+    if dice.chance(0.2) {
+        another_disk(dice, world);
+    }
 }
 
-fn hiccups(dice: &mut Dice, world: &mut World) {
+/// A disk on which nobody is hurt, with somebody busy on it.
+fn another_disk(dice: &mut Dice, world: &mut World) {
+    let mut disk = flash(dice, (100 * US, MS));
+    disk.name = "nvme7n1".to_owned();
+    disk.served_at_once = 8;
+    world.disks.push(disk);
+    let active = always(world);
+    let on_it = |stream: Stream| Stream { disk: 1, ..stream };
+    let think = dice.time(5 * MS, 100 * MS);
+    if dice.chance(0.5) && world.parties.iter().all(|party| party.who.comm != "fstrim") {
+        let mut trim = fstrim(dice, active, 64, think);
+        trim.streams = trim.streams.into_iter().map(on_it).collect();
+        world.parties.push(trim);
+    } else {
+        let reads = stream(dice, closed(think, 4), vec![read(32)], active);
+        world
+            .parties
+            .push(unit("rclone", Does::Load, vec![on_it(reads)]));
+    }
+}
+
+/// Now and then one of 10 to 30 ms.
+pub fn hiccups(dice: &mut Dice, world: &mut World) {
     let every = dice.log(10.0, 120.0) * S as f64;
     let mut now = dice.exponential(every) as Ns;
     while now < world.end() {

@@ -147,6 +147,10 @@ fn arguments(party: &Party) -> Vec<String> {
 pub const fn sleep_frames(why: Why, is_guest: bool) -> &'static str {
     match why {
         Why::Read => "__iomap_dio_rw iomap_dio_rw ext4_file_read_iter vfs_read __x64_sys_pread64",
+        Why::Page => {
+            "folio_wait_bit_common filemap_update_page filemap_get_pages filemap_read ext4_file_read_iter \
+             vfs_read ksys_read __x64_sys_read"
+        }
         Why::Write => {
             "__iomap_dio_rw iomap_dio_rw ext4_file_write_iter vfs_write __x64_sys_pwrite64"
         }

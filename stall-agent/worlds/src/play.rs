@@ -196,7 +196,6 @@ struct Device {
     ended: u64,
     busy_ns: Ns,
     busy_since: Ns,
-    has_been_searched: bool,
 }
 
 /// A token bucket.
@@ -658,6 +657,7 @@ impl<'a> Play<'a> {
             })
         );
         stream.sleeps.then_some(match op {
+            Op::Read if stream.ahead => Why::Page,
             Op::Read => Why::Read,
             Op::Write if is_fsync => Why::DataOfFsync,
             Op::Write => Why::Write,
@@ -690,7 +690,7 @@ impl<'a> Play<'a> {
             thread: own.thread,
             disk,
             op,
-            asynchronous: false,
+            asynchronous: self.stream(slot).ahead && op == Op::Read,
             work,
             sector: plan.sector,
             flush_first: false,
@@ -779,9 +779,6 @@ impl<'a> Play<'a> {
             && let Owner::Slot(slot) = request.owner
         {
             self.slots[slot as usize].tagged = Some(now);
-        }
-        if now >= self.world.before {
-            device.has_been_searched = true;
         }
         self.counted(index, 1);
         let process = request_process(&self.requests[index as usize]);
@@ -1024,6 +1021,7 @@ impl<'a> Play<'a> {
         let hang = self.disks[disk].hangs_in_discard_at;
         if request.op == Op::Discard && hang.is_some_and(|at| at < end) {
             self.devices[disk].has_hung = true;
+            self.played.served_ns[party] += self.end - self.now;
             return;
         }
         let parties: Vec<usize> = match request.owner {
@@ -1702,12 +1700,7 @@ impl<'a> Play<'a> {
             if request.queued == 0 {
                 continue;
             }
-            let is_older = request.queued < self.world.before;
-            let device = &self.devices[request.disk];
             let log = &mut self.played.log;
-            if is_older && !device.has_been_searched {
-                continue;
-            }
             log.unfinished.push(Ended {
                 process: request_process(&request),
                 party: request.party,

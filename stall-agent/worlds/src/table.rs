@@ -90,7 +90,6 @@ impl Counts {
         self.with_culprit += u64::from(mark.has_culprit);
         self.culprit_found += u64::from(mark.has_culprit && mark.found);
         self.errors.extend(&mark.share_errors);
-        self.share_error = middle(&mut self.errors);
     }
 }
 
@@ -104,18 +103,8 @@ pub struct Table {
     pub families: BTreeMap<&'static str, Counts>,
 }
 
-impl Table {
-    /// Takes in one more.
-    pub fn add(&mut self, judged: &Judged) {
-        let of = if judged.coincident {
-            &mut self.coincident
-        } else {
-            &mut self.all
-        };
-        of.add(judged);
-        self.families.entry(judged.family).or_default().add(judged);
-    }
-}
+/// The most that shares may be off, the middle one of all, in parts of 1.
+const SHARE_ERROR: f64 = 0.10;
 
 fn middle(values: &mut [f64]) -> Option<f64> {
     values.sort_by(f64::total_cmp);
@@ -129,41 +118,115 @@ fn percent(part: u64, all: u64) -> String {
     }
 }
 
+/// A part of a whole, and what it should be at least or at most, in percent.
+struct Row {
+    name: String,
+    part: u64,
+    of: u64,
+    goal: Option<Goal>,
+}
+
+#[derive(Clone, Copy)]
+enum Goal {
+    Least(f64),
+    Most(f64),
+}
+
+impl Row {
+    fn is_missed(&self) -> bool {
+        let value = 100.0 * self.part as f64 / self.of.max(1) as f64;
+        self.of > 0
+            && match self.goal {
+                Some(Goal::Least(bound)) => value < bound,
+                Some(Goal::Most(bound)) => value > bound,
+                None => false,
+            }
+    }
+}
+
 impl Table {
-    fn goals(&self) -> Vec<(String, u64, u64)> {
-        let all = &self.all;
-        let row = |name: &str, part: u64, of: u64| (name.to_owned(), part, of);
-        let mut rows = vec![
-            row("grey", all.grey, all.worlds),
-            row("right at high", all.high[1], all.high[0]),
-            row("right at medium", all.medium[1], all.medium[0]),
-            row("right at low", all.low[1], all.low[0]),
-        ];
-        for (named, level) in all.innocent_named.iter().zip(["low", "medium", "high"]) {
-            rows.push((format!("innocent named at {level}"), *named, all.suspects));
+    /// Of all worlds.
+    #[must_use]
+    pub fn of(judged: &[Judged]) -> Self {
+        let mut table = Self::default();
+        for judged in judged {
+            let of = if judged.coincident {
+                &mut table.coincident
+            } else {
+                &mut table.all
+            };
+            of.add(judged);
+            table.families.entry(judged.family).or_default().add(judged);
         }
-        let told = all.worlds - all.grey;
-        rows.extend([
-            row("culprit found", all.culprit_found, all.with_culprit),
-            row("calm told as calm", all.calm_told, all.calm),
-            row("hurt told as calm", all.hurt_told_calm, all.hurt),
+        let all = table
+            .families
+            .values_mut()
+            .chain([&mut table.all, &mut table.coincident]);
+        for counts in all {
+            counts.share_error = middle(&mut counts.errors);
+        }
+        table
+    }
+
+    /// Goals that are missed, by name.
+    #[must_use]
+    pub fn missed(&self) -> Vec<String> {
+        let rows = self.rows().into_iter().filter(Row::is_missed);
+        let mut missed: Vec<String> = rows.map(|row| row.name).collect();
+        if self
+            .all
+            .share_error
+            .is_some_and(|error| error > SHARE_ERROR)
+        {
+            missed.push("error of shares".to_owned());
+        }
+        missed
+    }
+
+    fn rows(&self) -> Vec<Row> {
+        let (all, apart) = (&self.all, &self.coincident);
+        let told = |counts: &Counts| counts.worlds - counts.grey;
+        let row = |name: &str, part: u64, of: u64, goal: Option<Goal>| Row {
+            name: name.to_owned(),
+            part,
+            of,
+            goal,
+        };
+        let least = |bound| Some(Goal::Least(bound));
+        let most = |bound| Some(Goal::Most(bound));
+        let named: u64 = apart.innocent_named.iter().sum();
+        let [low, medium, high] = all.innocent_named;
+        vec![
+            row("grey", all.grey, all.worlds, None),
+            row("right at high", all.high[1], all.high[0], least(98.0)),
+            row("right at medium", all.medium[1], all.medium[0], least(90.0)),
+            row("right at low", all.low[1], all.low[0], least(70.0)),
+            row("innocent named at low", low, all.suspects, most(3.0)),
+            row("innocent named at medium", medium, all.suspects, most(0.5)),
+            row("innocent named at high", high, all.suspects, most(0.1)),
+            row(
+                "culprit found",
+                all.culprit_found,
+                all.with_culprit,
+                least(95.0),
+            ),
+            row("calm told as calm", all.calm_told, all.calm, least(98.0)),
+            row("hurt told as calm", all.hurt_told_calm, all.hurt, most(1.0)),
             row(
                 "hurt told as calm, high",
                 all.hurt_told_calm_at_high,
                 all.hurt,
+                most(0.0),
             ),
-            row("inconclusive", all.inconclusive, told),
-        ]);
-        let (apart, told) = (
-            &self.coincident,
-            self.coincident.worlds - self.coincident.grey,
-        );
-        let named: u64 = apart.innocent_named.iter().sum();
-        rows.extend([
-            row("coincident: innocent named", named, apart.suspects),
-            row("coincident: inconclusive", apart.inconclusive, told),
-        ]);
-        rows
+            row("inconclusive", all.inconclusive, told(all), most(8.0)),
+            row("coincident: innocent named", named, apart.suspects, None),
+            row(
+                "coincident: inconclusive",
+                apart.inconclusive,
+                told(apart),
+                None,
+            ),
+        ]
     }
 
     /// A row of cells for each family, after one of their names.
@@ -207,14 +270,31 @@ impl Table {
 
 impl fmt::Display for Table {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (name, part, of) in self.goals() {
-            writeln!(to, "{name:<30}{:>8}  ({part} of {of})", percent(part, of))?;
+        for row in self.rows() {
+            let goal = match row.goal {
+                Some(Goal::Least(bound)) => format!(", at least {bound} %"),
+                Some(Goal::Most(bound)) => format!(", at most {bound} %"),
+                None => String::new(),
+            };
+            let (name, missed) = (&row.name, if row.is_missed() { ": missed" } else { "" });
+            let (part, of) = (row.part, row.of);
+            writeln!(
+                to,
+                "{name:<30}{:>8}  ({part} of {of}{goal}){missed}",
+                percent(part, of)
+            )?;
         }
         let error = self
             .all
             .share_error
-            .map_or_else(|| "-".to_owned(), |error| format!("{:.1}", 100.0 * error));
-        writeln!(to, "{:<30}{error:>8}  points, median\n", "error of shares")?;
+            .map(|error| format!("{:.1}", 100.0 * error));
+        let error = error.unwrap_or_else(|| "-".to_owned());
+        writeln!(
+            to,
+            "{:<30}{error:>8}  points (median, at most {:.0})\n",
+            "error of shares",
+            100.0 * SHARE_ERROR
+        )?;
         for [name, cells @ ..] in self.by_family() {
             write!(to, "{name:<26}")?;
             for cell in cells {

@@ -10,7 +10,8 @@ pub type Kind = &'static str;
 
 /// Of the longest stretch that is looked at by itself.
 const STRETCH: Ns = 10 * S;
-/// A party whose work takes less of the disks' time than this is innocent without being left out for a play.
+/// A party whose work takes less of the disks' time than this part of the episode, and less than half a second, is innocent
+/// without being left out for a play.
 const NO_WORK: f64 = 0.015;
 /// From which share of the disks' time on somebody would suspect it.
 const SUSPICIOUS: f64 = 0.05;
@@ -30,7 +31,7 @@ pub struct Truth {
     pub state: State,
     /// One for each part of the world with trouble in it, the costliest first.
     pub episodes: Vec<Episode>,
-    /// By party: whether somebody who sees its work would suspect it.
+    /// By party: whether somebody who sees its work on the disk that is judged would suspect it.
     pub suspicious: Vec<bool>,
 }
 
@@ -99,13 +100,6 @@ pub fn truth(world: &World, played: &Played) -> Truth {
             losses.iter().map(|(_, lost)| *lost).collect::<Vec<_>>(),
         ));
     }
-    let window = world.window as f64;
-    let suspicious = (0..world.parties.len()).map(|party| {
-        let served = played.served_ns[party] as f64;
-        let discarding = played.discarding_ns[party] as f64;
-        served.max(discarding) > SUSPICIOUS * window
-    });
-    let suspicious = suspicious.collect();
     let mut episodes = Vec::new();
     if state == State::Hurt {
         let mut again = Again::new(world, played);
@@ -121,10 +115,30 @@ pub fn truth(world: &World, played: &Played) -> Truth {
         }
     }
     Truth {
+        suspicious: suspicious(world, played, &episodes),
         state,
         episodes,
-        suspicious,
     }
+}
+
+/// By party: whether it does much on a disk on which victims wait, or on any when there are none.
+fn suspicious(world: &World, played: &Played, episodes: &[Episode]) -> Vec<bool> {
+    let victims: Vec<usize> = episodes
+        .iter()
+        .flat_map(|one| one.victims.clone())
+        .collect();
+    let waits = played
+        .waits
+        .iter()
+        .filter(|wait| victims.contains(&wait.party));
+    let judged: BTreeSet<usize> = waits.map(|wait| wait.disk).collect();
+    let of = |party: usize| {
+        let streams = &world.parties[party].streams;
+        let most = played.served_ns[party].max(played.discarding_ns[party]);
+        let is_there = streams.iter().any(|stream| judged.contains(&stream.disk));
+        most as f64 > SUSPICIOUS * world.window as f64 && (is_there || judged.is_empty())
+    };
+    (0..world.parties.len()).map(of).collect()
 }
 
 /// Of each party: how much of its time it lost, and what that amounts to.
@@ -225,28 +239,27 @@ impl<'a> Again<'a> {
     /// What parties wait in excess in a part of the window, for as many requests as they had in the world as it was: who
     /// waits less asks for more.
     fn excess(&mut self, key: &Key, part: (Ns, Ns), parties: &[usize]) -> Ns {
-        if !self.plays.iter().any(|(of, _)| of == key) {
-            let again = play(self.world, &self.change(key), None);
-            self.plays.push((key.clone(), again));
-        }
-        let again = self.plays.iter().find(|(of, _)| of == key);
-        let Some((_, again)) = again else { return 0 };
-        let of = |party: &usize| {
-            let (then, now) = (
-                self.ended(again, part, *party),
-                self.ended(self.played, part, *party),
-            );
+        let mut sum = 0.0;
+        for party in parties {
+            let before = self.world.before;
+            let now = ended(&self.played.ended[*party], before, part);
+            let again = self.again(key);
+            let then = ended(&again.ended[*party], before, part);
             let more = f64::from(then) / f64::from(now.max(1));
-            excess(&again.waits, part, &[*party]) as f64 / more.max(1.0)
-        };
-        parties.iter().map(of).sum::<f64>() as Ns
+            sum += excess(&again.waits, part, &[*party]) as f64 / more.max(1.0);
+        }
+        sum as Ns
     }
 
-    /// Waits of a party that ended in a part of the window.
-    fn ended(&self, played: &Played, (from, to): (Ns, Ns), party: usize) -> u32 {
-        let second = |time: Ns| ((time - self.world.before) / S) as usize;
-        let all = &played.ended[party];
-        all[second(from)..second(to).min(all.len())].iter().sum()
+    /// The world played again, once for each change.
+    fn again(&mut self, key: &Key) -> &Played {
+        let place = self.plays.iter().position(|(of, _)| of == key);
+        let place = place.unwrap_or_else(|| {
+            let again = play(self.world, &self.change(key), None);
+            self.plays.push((key.clone(), again));
+            self.plays.len() - 1
+        });
+        &self.plays[place].1
     }
 
     fn change(&self, key: &Key) -> Change {
@@ -298,8 +311,8 @@ impl<'a> Again<'a> {
         if half(self.excess(&Key::Healthy, part, &victims)) {
             kinds.extend(self.troubles());
         }
-        let lost = |parties: &[usize]| parties.iter().map(|party| losses[*party]).sum::<Ns>();
-        if !is_own && lost(&own) >= 4 * lost(&victims) {
+        let all = |parties: &[usize]| parties.iter().map(|party| losses[*party]).sum::<Ns>();
+        if !is_own && all(&own) >= 4 * all(&victims) {
             kinds.extend(["own_load"]);
         }
         if is_own && victims.iter().all(|party| !self.is_limited(*party)) {
@@ -310,6 +323,9 @@ impl<'a> Again<'a> {
             {
                 kinds.extend(["dirty_throttling"]);
             }
+        } else if shares.iter().filter(|share| **share >= 0.5).count() >= 3 {
+            // At the very edge of what a disk can do, each of many is one too many.
+            kinds.extend(["overload"]);
         } else if !shares.iter().any(|share| *share >= 0.5) && !is_own {
             let alone: Ns = victims
                 .iter()
@@ -332,20 +348,20 @@ impl<'a> Again<'a> {
 
     /// Alone it waits as much, and one thing at a time it does not; or it waits for memory that only it fills.
     fn is_own_load(&mut self, part: (Ns, Ns), party: usize) -> bool {
-        let now = excess(&self.played.waits, part, &[party]);
-        let alone = self.excess(&Key::Only(vec![party]), part, &[party]);
+        let now = lost(&self.played.waits, part, party);
+        let alone = lost(&self.again(&Key::Only(vec![party])).waits, part, party);
         if alone * 2 < now {
             return false;
         }
         if self.world.parties[party].does == Does::Dirties {
             return true;
         }
-        let one = self.excess(&Key::OneAtATime(party), part, &[party]);
-        one * 2 < now
+        let one = lost(&self.again(&Key::OneAtATime(party)).waits, part, party);
+        one * 2 < alone
     }
 
     fn shares(&mut self, part: (Ns, Ns), victims: &[usize]) -> Vec<f64> {
-        let least = (self.world.window as f64 * NO_WORK) as Ns;
+        let least = (((part.1 - part.0) as f64 * NO_WORK) as Ns).min(S / 2);
         let parties = self.world.parties.len();
         let share = |party: usize| {
             let others: Vec<usize> = victims
@@ -414,6 +430,23 @@ impl<'a> Again<'a> {
         }
         kinds
     }
+}
+
+/// Waits of a party that ended in a part of the window, of their numbers in each second.
+fn ended(by_second: &[u32], before: Ns, (from, to): (Ns, Ns)) -> u32 {
+    let second = |time: Ns| ((time - before) / S) as usize;
+    by_second[second(from)..second(to).min(by_second.len())]
+        .iter()
+        .sum()
+}
+
+/// Time in which a party waited for anything in excess.
+fn lost(waits: &[Wait], part: (Ns, Ns), party: usize) -> Ns {
+    let own = waits
+        .iter()
+        .filter(|wait| wait.party == party && is_in(wait, part));
+    let spans: Vec<_> = own.map(|wait| (wait.from, wait.to)).collect();
+    total(&union(&spans))
 }
 
 fn excess(waits: &[Wait], part: (Ns, Ns), parties: &[usize]) -> Ns {

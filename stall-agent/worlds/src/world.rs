@@ -206,6 +206,8 @@ pub struct Stream {
     pub active: Vec<(Ns, Ns)>,
     /// The thread sleeps until its request has ended; else it is told.
     pub sleeps: bool,
+    /// Its reads are read-ahead: nobody waits for one by itself.
+    pub ahead: bool,
     /// Sectors it goes through; one after another when `sequential`.
     pub sectors: (u64, u64),
     pub sequential: bool,

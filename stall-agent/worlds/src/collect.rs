@@ -164,6 +164,12 @@ impl<'a> Collection<'a> {
     /// In the order in which things ended, with the looks between.
     fn requests_and_sleeps(&mut self) {
         let log = self.log;
+        // A disk is known from its first request on, also of those that were there before.
+        let mut requests: Vec<_> = log.ended.iter().chain(&log.unfinished).collect();
+        requests.sort_by_key(|request| request.queued);
+        for request in requests {
+            self.disk(request.disk);
+        }
         // Ids are given at the first request, which need not be the first that ends.
         for process in &log.submitters {
             self.actor(*process);
@@ -459,7 +465,7 @@ impl<'a> Collection<'a> {
             disk,
             op,
             bytes: request.bytes,
-            sector: request.sector,
+            sector: sector(request),
             queued_ns: self.at(request.queued),
             issued_ns: request
                 .issued
@@ -751,7 +757,7 @@ impl<'a> Collection<'a> {
                 disk: self.disk(request.disk),
                 op: op(request),
                 bytes: request.bytes,
-                sector: request.sector,
+                sector: sector(request),
                 queued_ns: self.at(request.queued),
                 issued_ns: request
                     .issued
@@ -1066,6 +1072,14 @@ fn op(request: &Ended) -> Op {
         Abi::Write if request.asynchronous => Op::AsyncWrite,
         Abi::Read if request.asynchronous => Op::ReadAhead,
         other => other.into(),
+    }
+}
+
+/// Flushes have none.
+const fn sector(request: &Ended) -> Option<u64> {
+    match request.op {
+        Abi::Flush | Abi::Preflush => None,
+        _ => Some(request.sector),
     }
 }
 

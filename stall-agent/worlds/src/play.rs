@@ -207,10 +207,9 @@ struct Gate {
 impl Gate {
     /// When a request may go.
     fn admit(&mut self, limit: Limit, bytes: u64, now: Ns) -> Ns {
-        let cost = (1.0 / limit.iops).max(bytes as f64 / limit.bytes_per_second) * S as f64;
         let burst = (limit.burst * S as f64) as Ns;
         let at = now.max(self.next.saturating_sub(burst));
-        self.next = self.next.max(now) + cost as Ns;
+        self.next = self.next.max(now) + limit.cost_ns(bytes);
         at
     }
 }
@@ -1004,13 +1003,18 @@ impl<'a> Play<'a> {
     fn begin_service(&mut self, index: u32) {
         let work = self.work_ns(index);
         let request = &self.requests[index as usize];
-        let disk = request.disk;
-        let from = match self.disks[disk].limit {
-            Some(limit) if matches!(request.op, Op::Read | Op::Write) => self.devices[disk]
-                .gate
-                .admit(limit, request.work.bytes, self.now),
-            _ => self.now,
-        };
+        let (disk, party) = (request.disk, request.party);
+        let mut from = self.now;
+        if let Some(limit) = self.disks[disk].limit
+            && matches!(request.op, Op::Read | Op::Write)
+        {
+            let bytes = request.work.bytes;
+            from = self.devices[disk].gate.admit(limit, bytes, self.now);
+            // Of what the limit admits, it takes as much from the others.
+            if let Some(served) = self.played.served_ns.get_mut(party) {
+                *served += limit.cost_ns(bytes);
+            }
+        }
         self.serve_for(index, work, from);
     }
 

@@ -317,6 +317,10 @@ impl<'a> Again<'a> {
         }
         if is_own && victims.iter().all(|party| !self.is_limited(*party)) {
             kinds.extend(["own_load"]);
+            // Its own trim, its own flushes.
+            let works = |party: &&usize| self.world.parties[**party].does != Does::Load;
+            let own = victims.iter().filter(works);
+            kinds.extend(own.flat_map(|party| kinds_of(self.world.parties[*party].does)));
             if victims
                 .iter()
                 .any(|party| self.world.parties[*party].does == Does::Dirties)

@@ -150,6 +150,15 @@ pub struct Limit {
     pub burst: f64,
 }
 
+impl Limit {
+    /// Time for which a request takes all that is admitted.
+    #[must_use]
+    pub fn cost_ns(self, bytes: u64) -> Ns {
+        let seconds = (1.0 / self.iops).max(bytes as f64 / self.bytes_per_second);
+        (seconds * S as f64) as Ns
+    }
+}
+
 /// Whoever can be asked to stop: a program, a unit, a pod, a virtual machine.
 #[derive(Clone, Debug)]
 pub struct Party {

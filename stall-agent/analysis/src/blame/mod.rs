@@ -23,6 +23,8 @@ use stall_report::model::{Blame, BlameCell, BlameRow, BlameUsual, DiscardGroup, 
 
 /// Of all time at the device of an operation, this part at least it takes by itself: the first percentile.
 const USUAL_PER_MILLE: u64 = 10;
+/// Requests that a disk serves at once, as far as its own time is concerned.
+const AT_ONCE: u64 = 4;
 
 /// Tables of the disks on which somebody waited in slow requests; of captures that have no services there are none.
 pub(super) fn tables(
@@ -100,7 +102,7 @@ impl<'a> Table<'a> {
             slow: slow(&recorded, capture.settings.slow_ns),
             background: Background::new(capture, disk, &recorded),
             services,
-            usual: usual(capture, disk),
+            usual: usual(capture, disk, &recorded),
         })
     }
 
@@ -209,12 +211,21 @@ fn recorded(capture: &Capture, disk: u16) -> Vec<&EndedRequest> {
     recorded
 }
 
-/// An empty preflush is served by a flush.
-fn usual(capture: &Capture, disk: u16) -> BTreeMap<Op, u64> {
+/// An empty preflush is served by a flush. Where a queue stands at the device all the time, even the fastest requests
+/// waited in it: what a request takes by itself is then bounded by how fast the disk works it off.
+fn usual(capture: &Capture, disk: u16, recorded: &[&EndedRequest]) -> BTreeMap<Op, u64> {
+    let served = recorded.iter().filter(|one| one.service_ns > 0);
+    let (count, sum) = served.fold((0u64, 0u64), |(count, sum), one| {
+        (count + 1, sum.saturating_add(one.service_ns))
+    });
+    let most_ns = sum
+        .checked_div(count)
+        .map_or(u64::MAX, |mean| mean.saturating_mul(AT_ONCE));
     let of = |op: Op| {
         let mut series = capture.series.iter();
         let series = series.find(|series| series.disk == disk && series.op == op)?;
-        Buckets::new(&series.device).quantile(USUAL_PER_MILLE)
+        let fastest = Buckets::new(&series.device).quantile(USUAL_PER_MILLE)?;
+        Some(fastest.min(most_ns))
     };
     let ops = [Op::Read, Op::Write, Op::Preflush];
     let rows = ops.into_iter().filter_map(|op| {

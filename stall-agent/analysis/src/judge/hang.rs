@@ -121,6 +121,8 @@ fn hang(
     let long = end.saturating_sub(since) >= 5 * rules::HANG_NS;
     Some(Finding {
         confidence: Some(match (victims.is_empty(), long) {
+            // A disk that stops by itself while a trim runs has a discard in flight first, too.
+            (false, true) if kind != Kind::DeviceHang => Confidence::Medium,
             (false, true) => Confidence::High,
             (false, false) | (true, true) => Confidence::Medium,
             (true, false) => Confidence::Low,

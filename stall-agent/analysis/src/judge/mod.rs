@@ -305,7 +305,8 @@ fn ruling(judged: &Judged<'_>) -> (Kind, Option<Confidence>, Vec<Lowered>, Optio
         return (Kind::Inconclusive, None, Vec::new(), None);
     }
     let unseen_disks = !judged.capture.host_waits.unseen_disks.is_empty();
-    let level = if judged.unseen >= rules::CALM_SHARE || unseen_disks {
+    let hidden = words::below_the_limit(judged) >= rules::BLOCKED_SHARE;
+    let level = if judged.unseen >= rules::CALM_SHARE || unseen_disks || hidden {
         Confidence::Low
     } else {
         Confidence::High

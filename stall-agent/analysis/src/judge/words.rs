@@ -293,6 +293,21 @@ pub(super) fn slow_requests(judged: &Judged<'_>) -> u64 {
     waited_for(judged).map(|used| used.slow_ops).total()
 }
 
+/// The largest part of the window that a workload waited in requests beyond what the fastest of them took, each of them
+/// too short to be slow.
+pub(super) fn below_the_limit(judged: &Judged<'_>) -> f64 {
+    let length = judged.capture.window.length_ns().max(1) as f64;
+    let waited = waited_for(judged).map(|used| {
+        let mut blames = judged.capture.series.iter();
+        let series = blames.find(|one| one.disk == used.disk && one.op == used.op);
+        let fastest =
+            series.and_then(|one| crate::histogram::Buckets::new(&one.total).quantile(50));
+        let usual = fastest.unwrap_or(0).saturating_mul(used.ops);
+        used.total_ns.saturating_sub(usual) as f64 / length
+    });
+    waited.fold(0.0, f64::max)
+}
+
 /// Part of the waiting on a disk that is discards'.
 fn discard_share(judged: &Judged<'_>, index: u16) -> f64 {
     let Some(disk) = judged.disks.iter().find(|disk| disk.index == index) else {

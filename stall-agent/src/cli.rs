@@ -58,7 +58,7 @@ pub enum Command {
     Man,
     /// Say what a word means: await, noisy neighbor, p99; or a field, a value, a rule
     Explain {
-        /// A word (queue depth), a field (exposed_slow_ops), a path (devices[].queue.depth), a type or a rule (D4)
+        /// A word (queue depth), a field (exposed_slow_ops), a path (devices[].queue.depth), a type or a rule (J5)
         #[arg(required = true)]
         term: Vec<String>,
     },

@@ -163,8 +163,8 @@ fn what_lies_on_a_slow_disk_is_not_slow_by_itself() {
         "{}",
         verdict.sentence
     );
-    let rules = verdict.hypotheses.iter().map(|one| one.rule.as_deref());
-    assert_eq!(rules.filter(|rule| *rule == Some("T3")).count(), 1);
+    let devices: Vec<_> = verdict.episodes.iter().map(|one| &one.device).collect();
+    assert_eq!(devices, [&Some(below)], "the layer above is the same wait");
 }
 
 /// A second disk on which the same happens as on the first.

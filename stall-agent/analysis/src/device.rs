@@ -2,7 +2,6 @@
 
 use super::exposure;
 use super::latency::operations;
-use super::lock_step;
 use super::names::Names;
 use super::ratio;
 use super::stack::Stacking;
@@ -71,9 +70,6 @@ fn device(
         exposure: disk
             .index
             .and_then(|index| exposure::of_disk(capture, inputs.discards, &id, index)),
-        lock_step: disk
-            .index
-            .and_then(|index| lock_step::of_disk(capture, inputs.discards, &id, index)),
         operations: disk
             .index
             .map_or_else(Vec::new, |index| operations(capture, index)),

@@ -34,7 +34,7 @@ pub(super) fn groups(capture: &Capture, names: &Names<'_>) -> Vec<DiscardGroup> 
     rows
 }
 
-/// Rule D7 of `docs/principles.md`: what discards older than the first hook were for.
+/// Rule D1 of `docs/principles.md`: what discards older than the first hook were for.
 pub(super) fn infer_origins(
     groups: &mut [DiscardGroup],
     blocked: &[BlockedTask],
@@ -88,12 +88,6 @@ pub(super) fn time(group: &DiscardGroup) -> u64 {
     group
         .device_ns
         .saturating_add(group.oldest_unfinished_ns.unwrap_or(0))
-}
-
-/// Whether a task is one that submitted these discards; of those without an actor, one that trims.
-pub(super) fn is_submitted_by(group: &DiscardGroup, task: &BlockedTask) -> bool {
-    let nobodys = group.inferred && group.actor == UNKNOWN;
-    Some(group.actor) == task.actor || (nobodys && task.trim_function.is_some())
 }
 
 fn is_unattributed(group: &DiscardGroup) -> bool {

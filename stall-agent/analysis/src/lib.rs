@@ -22,7 +22,6 @@ mod judge;
 mod kernel_function;
 mod lane;
 mod latency;
-mod lock_step;
 mod loss;
 mod names;
 mod origin;
@@ -103,13 +102,6 @@ struct Findings {
     chains: Vec<model::Chain>,
     vms: Vec<model::Vm>,
     trim: model::TrimFacts,
-}
-
-impl Findings {
-    /// Who delayed whom on a device, where that is known.
-    fn blame_on(&self, device: &str) -> Option<&model::Blame> {
-        self.blame.iter().find(|blame| blame.device == device)
-    }
 }
 
 fn findings(capture: &Capture, names: &Names<'_>) -> Findings {

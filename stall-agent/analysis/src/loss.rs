@@ -1,4 +1,4 @@
-//! What was not measured, as shares: rules C2, C3 and C5 of `docs/principles.md`.
+//! What was not measured, as shares: rules C2 and C3 of `docs/principles.md`.
 
 use stall_common::loss::Loss as Cause;
 

@@ -1,4 +1,4 @@
-//! Was a disk slow for those who used it? Rules S1 and S2 of `docs/principles.md`.
+//! Was a disk slow for those who used it? The mark `stalled` of `docs/report.md`.
 
 use super::histogram::Buckets;
 use super::ratio;

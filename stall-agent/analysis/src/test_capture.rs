@@ -32,12 +32,6 @@ pub(super) const TRIM_SLEEP: &[&str] = &[
     "ext4_trim_extent",
     "ext4_trim_fs",
 ];
-pub(super) const BLKDISCARD: &[&str] = &[
-    "submit_bio_wait",
-    "blkdev_issue_discard",
-    "blkdev_common_ioctl",
-    "blkdev_ioctl",
-];
 
 /// Requests of one side: how many, how many slow, how long each on average.
 #[derive(Clone, Copy)]
@@ -316,33 +310,6 @@ impl Builder {
     /// Time with a discard in flight.
     pub(super) fn busy(self, disk: usize, ns: u64) -> Self {
         self.with(|capture| capture.disks[disk].discard_busy_ns = ns)
-    }
-
-    /// A request that has not ended.
-    pub(super) fn unfinished(
-        mut self,
-        actor: u32,
-        disk: u16,
-        op: Op,
-        age_ns: u64,
-        frames: Option<&[&str]>,
-    ) -> Self {
-        let stack = frames.map(|frames| self.stack(frames));
-        let queued_ns = self.0.window.end_ns - age_ns;
-        self.0.unfinished_requests.push(UnfinishedRequest {
-            actor,
-            tid: 1_000 + actor,
-            disk,
-            op,
-            bytes: 4_096,
-            sector: Some(0),
-            queued_ns,
-            issued_ns: Some(queued_ns),
-            requeues: 0,
-            older: queued_ns < START,
-            stack,
-        });
-        self
     }
 
     /// A process's only thread, which slept so long in the window and before it.

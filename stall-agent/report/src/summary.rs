@@ -88,18 +88,12 @@ fn place(report: &Report) -> String {
 }
 
 /// What tells a person most, in this order.
-const TELLING: [Fact; 11] = [
-    Fact::RelativeRisk,
-    Fact::LockStep,
-    Fact::StuckDiscard,
-    Fact::HangByChance,
-    Fact::FirstToHang,
-    Fact::DiscardTime,
-    Fact::ExposedSlowShare,
+const TELLING: [Fact; 5] = [
+    Fact::BlamedShare,
+    Fact::WaitRatio,
     Fact::ExplainedShare,
-    Fact::DiscardBusyShare,
-    Fact::ServiceShare,
-    Fact::QueueShare,
+    Fact::Consistency,
+    Fact::SlowRequests,
 ];
 
 fn why(report: &Report) -> String {

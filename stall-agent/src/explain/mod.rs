@@ -1,7 +1,7 @@
 //! `explain`: what a word, a field, a value or a rule means, from the pages of the documentation, which are part of the program.
 //!
 //! A term is a word of the field (`queue depth`), a name (`exposed_slow_ops`), a path (`devices[].operations[].queue`), a type and
-//! a field (`Stall.slow_ops`), a type (`Exposure`), a rule (`D4`) or a word of the principles (`wait ratio`). Case, blanks, `-` and
+//! a field (`Stall.slow_ops`), a type (`Exposure`), a rule (`J5`), a constant (`CONTRAST`) or a word of the principles (`wait ratio`). Case, blanks, `-` and
 //! `_` make no difference. The definition itself is printed: where an entry only points to a type, the type's. The text has at most
 //! 80 columns.
 
@@ -77,6 +77,7 @@ impl Book {
         entries.extend(page::rows(REPORT, REPORT_TEXT));
         entries.extend(page::rows(COMPARISON, COMPARISON_TEXT));
         entries.extend(page::bold(PRINCIPLES, PRINCIPLES_TEXT));
+        entries.extend(page::rows(PRINCIPLES, PRINCIPLES_TEXT));
         let heads = vec![
             (REPORT, page::heads(REPORT_TEXT)),
             (COMPARISON, page::heads(COMPARISON_TEXT)),
@@ -272,8 +273,9 @@ mod tests {
     #[test]
     fn rules_and_words_of_the_principles_are_explained() {
         for (term, part) in [
-            ("D4", "wait ratio is below 1.25"),
-            ("s1", "hurt"),
+            ("J5", "slow_device"),
+            ("h1", "in flight"),
+            ("CONTRAST", "two thirds"),
             ("K5", "confirmed"),
             ("wait ratio", "overlap"),
             ("Relative risk", "Mantel"),

@@ -143,7 +143,10 @@ fn plain(text: &str) -> String {
         rest = after.split_once(')').map_or("", |(_, rest)| rest);
     }
     plain.push_str(rest);
-    let plain = plain.replace("**", "").replace(['`', '['], "");
+    let plain = plain
+        .replace("**", "")
+        .replace(['`', '['], "")
+        .replace(" | ", "; ");
     plain.trim_start_matches("- ").trim().to_owned()
 }
 

@@ -1,7 +1,4 @@
 //! Scenarios staged for real, each with the verdict it must get, and witnesses from the disk's own log.
-//!
-//! A verdict this version says it does not weigh cannot be given: then `inconclusive` will do, and the test
-//! is ignored with that reason. A wrong verdict is a failure all the same.
 
 mod bystander;
 mod cast;

@@ -8,13 +8,12 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::json;
 use stall_agent::report::Report;
-use stall_agent::report::model::{Confidence, Hypothesis, Kind, Origin, Standing, Verdict};
+use stall_agent::report::model::{Confidence, Hypothesis, Kind, Standing, Verdict};
 use stall_tests::staged::StagedDisk;
 
 use crate::harness::agent::Agent;
 use crate::harness::note;
 use crate::harness::seen::Trace;
-use crate::harness::skip::Skip;
 
 /// Names the folder in which captures are kept.
 const KEEP: &str = "STALL_KEEP_CAPTURES";
@@ -117,9 +116,8 @@ impl Played {
         let trim = self.hypothesis(Kind::HostTrim, disk)?;
         ensure!(
             trim.standing == Standing::Refuted,
-            "the trim is {:?} by {:?}: {:?} {:?}",
+            "the trim is {:?}: {:?} {:?}",
             trim.standing,
-            trim.rule,
             trim.evidence_for,
             trim.evidence_against
         );
@@ -154,12 +152,11 @@ fn names(verdict: &Verdict) -> Vec<&str> {
 fn told(report: &Report) -> String {
     let verdict = &report.verdict;
     let weighed = verdict.hypotheses.iter();
-    let weighed = weighed.filter(|one| one.standing != Standing::NotWeighed);
     let weighed: Vec<String> = weighed
         .map(|one| {
             format!(
-                "{:?} on {:?}: {:?} {:?} by {:?}",
-                one.kind, one.device, one.standing, one.confidence, one.rule
+                "{:?} on {:?}: {:?} {:?}",
+                one.kind, one.device, one.standing, one.confidence
             )
         })
         .collect();
@@ -226,10 +223,6 @@ impl<'a> Must<'a> {
     }
 
     pub(crate) fn check(&self, verdict: &Verdict) -> Result<()> {
-        if is_not_weighed(verdict, self.kind) && is_as_near_as_can_be(verdict, self.kind) {
-            let reason = format!("this version does not weigh {:?}", self.kind);
-            return Err(Skip(reason).into());
-        }
         ensure!(verdict.kind == self.kind, "it must be {:?}", self.kind);
         let sure = verdict.confidence;
         ensure!(
@@ -254,21 +247,5 @@ impl<'a> Must<'a> {
             self.culprits
         );
         Ok(())
-    }
-}
-
-fn is_not_weighed(verdict: &Verdict, kind: Kind) -> bool {
-    let mut all = verdict.hypotheses.iter();
-    all.any(|one| one.kind == kind && one.standing == Standing::NotWeighed)
-}
-
-/// Where a verdict cannot be given, there is none; a guest's discards are discards at least.
-fn is_as_near_as_can_be(verdict: &Verdict, kind: Kind) -> bool {
-    let origin = verdict.culprits.first().and_then(|culprit| culprit.origin);
-    let guests = kind == Kind::GuestTrim && origin == Some(Origin::Guest);
-    match verdict.kind {
-        Kind::Inconclusive => true,
-        Kind::OtherDiscards => guests,
-        _ => false,
     }
 }

@@ -113,7 +113,7 @@ pub(super) fn findings(
         let victims: Vec<Base> = lost.keys().copied().collect();
         let most = lost.values().copied().max().unwrap_or(0);
         let long = most as f64 >= rules::BLOCKED_SHARE * length as f64;
-        let culprits = culprits(capture, workloads, kind, &victims);
+        let culprits = culprits(workloads, kind, &victims);
         let confidence = match kind {
             Kind::NotVisible => None,
             Kind::Memory | Kind::DirtyThrottling if !long => Some(Confidence::Low),
@@ -138,11 +138,7 @@ pub(super) fn findings(
             goes_on: rows.iter().any(|(one, _)| one.since_ns.is_some()),
             culprits,
             what,
-            ..Finding::new(if kind == Kind::NotVisible {
-                Kind::NotVisible
-            } else {
-                kind
-            })
+            ..Finding::new(kind)
         }
         .with_victims(&victims, &lost)
     });
@@ -357,13 +353,7 @@ fn is_throttled(capture: &Capture, workloads: &Workloads<'_>) -> bool {
 }
 
 /// Who dirtied the pages that writers wait for, or whose memory it is.
-fn culprits(
-    capture: &Capture,
-    workloads: &Workloads<'_>,
-    kind: Kind,
-    victims: &[Base],
-) -> Vec<Culprits> {
-    let _ = capture;
+fn culprits(workloads: &Workloads<'_>, kind: Kind, victims: &[Base]) -> Vec<Culprits> {
     if kind != Kind::DirtyThrottling {
         return Vec::new();
     }

@@ -196,6 +196,11 @@ impl Sums {
             .unwrap_or(0.0)
     }
 
+    /// What a workload waited for itself.
+    fn own(&self, victim: Base) -> f64 {
+        self.part(victim, Cause::Own) + self.part(victim, Cause::OwnDiscards)
+    }
+
     fn lost(&self, victim: Base) -> f64 {
         self.lost_ns.get(&victim).copied().unwrap_or(0) as f64
     }
@@ -229,8 +234,7 @@ fn decide(
     if most_lost < told_ns {
         return None;
     }
-    let is_own =
-        |victim: &Base| sums.part(*victim, Cause::Own) >= rules::CAUSE * sums.lost(*victim);
+    let is_own = |victim: &Base| sums.own(*victim) >= rules::CAUSE * sums.lost(*victim);
     let (own, mut victims): (Vec<Base>, Vec<Base>) = sums.lost_ns.keys().copied().partition(is_own);
     victims.retain(|victim| !workloads.get(*victim).is_unknown);
     // Who holds others up, and waits itself for what it asked for, is not who suffers.
@@ -255,11 +259,33 @@ fn decide(
     if lost_of(&victims) < told_ns as f64 {
         // Only those who wait for themselves.
         victims.clone_from(&own);
-        let share = own
-            .iter()
-            .map(|one| sums.part(*one, Cause::Own))
-            .sum::<f64>()
-            / own.iter().map(|one| sums.lost(*one)).sum::<f64>().max(1.0);
+        let lost: f64 = own.iter().map(|one| sums.lost(*one)).sum();
+        let of = |part: &dyn Fn(Base) -> f64| {
+            own.iter().map(|one| part(*one)).sum::<f64>() / lost.max(1.0)
+        };
+        let trims = of(&|one| sums.part(one, Cause::OwnDiscards));
+        if trims >= rules::CAUSE {
+            let part = |one: &Base| sums.part(*one, Cause::OwnDiscards);
+            let most = own
+                .iter()
+                .max_by(|one, other| part(one).total_cmp(&part(other)));
+            return Some(Finding {
+                kind: Kind::HostTrim,
+                share: Some(trims),
+                confidence: Some(if disk.discards.doubtful {
+                    Confidence::Low
+                } else {
+                    level(trims, enough)
+                }),
+                culprits: vec![Culprits {
+                    bases: most.into_iter().copied().collect(),
+                    share: trims,
+                    work: Work::Discard,
+                }],
+                ..base.with_victims(&victims, &sums.lost_ns)
+            });
+        }
+        let share = of(&|one| sums.own(one));
         return Some(Finding {
             kind: Kind::OwnLoad,
             share: Some(share),
@@ -272,16 +298,16 @@ fn decide(
         others.map(|one| sums.lost(*one)).sum::<f64>()
     };
     let mut by: BTreeMap<Work, BTreeMap<Base, f64>> = BTreeMap::new();
-    let (mut device, mut own_share, mut unknown) = (0.0, 0.0, 0.0);
+    let (mut device, mut own_share) = (0.0, 0.0);
     for victim in &victims {
         for (cause, part) in sums.by_victim.get(victim).into_iter().flatten() {
             match cause {
                 Cause::By(base, work) => {
                     *by.entry(*work).or_default().entry(*base).or_insert(0.0) += part;
                 }
-                Cause::Own => own_share += part,
+                Cause::Own | Cause::OwnDiscards => own_share += part,
                 Cause::Device => device += part,
-                Cause::Unknown => unknown += part,
+                Cause::Unknown => {}
             }
         }
     }
@@ -373,9 +399,7 @@ fn decide(
     }
     if !spared.is_empty() {
         // Nobody holds them up by half: then all of them are victims.
-        return decide_all(
-            disk, &sums, &base, spared, &victims, told_ns, enough, &groups,
-        );
+        return decide_all(&sums, &base, spared, &victims, told_ns, enough, &groups);
     }
     let device_share = device / all;
     if device_share >= rules::CAUSE {
@@ -396,7 +420,6 @@ fn decide(
             ..base.with_victims(&victims, lost)
         });
     }
-    let _ = unknown;
     Some(Finding {
         culprits: named
             .into_iter()
@@ -407,12 +430,7 @@ fn decide(
 }
 
 /// The disk's share among all who waited, those who hold others up among them.
-#[expect(
-    clippy::too_many_arguments,
-    reason = "one thought of `decide`, apart only for its length"
-)]
 fn decide_all(
-    disk: &Disk,
     sums: &Sums,
     base: &Finding,
     spared: Vec<Base>,
@@ -421,7 +439,6 @@ fn decide_all(
     enough: bool,
     groups: &[(Culprits, f64)],
 ) -> Option<Finding> {
-    let _ = disk;
     let mut everybody = victims.to_vec();
     everybody.extend(spared);
     let whole: f64 = everybody.iter().map(|one| sums.lost(*one)).sum();

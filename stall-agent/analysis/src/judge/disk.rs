@@ -7,7 +7,7 @@ use stall_capture::{Capture, Op, is_discard, is_waited_for};
 use stall_common::actor::FLUSH_MACHINERY;
 
 use super::rules;
-use super::workload::{Base, Workloads};
+use super::workload::{Base, Scope, Workloads};
 use crate::Findings;
 use crate::blame::Waits;
 
@@ -17,6 +17,8 @@ pub(super) enum Cause {
     By(Base, Work),
     /// The victim's own requests.
     Own,
+    /// Its own discards, of a virtual machine: what one program of the guest trims, all others in it wait for.
+    OwnDiscards,
     /// The disk: its service, and pauses.
     Device,
     Unknown,
@@ -58,11 +60,8 @@ pub(super) struct Discards {
     pub(super) contrast: Option<f64>,
     /// Part of the moments with discards in flight in which somebody waited.
     pub(super) consistency: Option<f64>,
-    /// Waiting outside of the run of discards, against inside, as rates.
-    pub(super) outside: Option<f64>,
     pub(super) acquitted: bool,
     pub(super) doubtful: bool,
-    pub(super) alternations: usize,
 }
 
 impl Disk {
@@ -169,7 +168,7 @@ impl Disk {
         let contrast = is_comparable.then(|| with / without.max(with / 1_000.0).max(1e-12));
         let discards = Discards {
             contrast,
-            acquitted: busy == 0 || contrast.is_some_and(|ratio| ratio < 1.5),
+            acquitted: busy == 0 || contrast.is_some_and(|ratio| ratio < rules::NO_CONTRAST),
             doubtful: contrast.is_none_or(|ratio| ratio < rules::CONTRAST),
             ..Discards::default()
         };
@@ -245,7 +244,7 @@ impl Wait {
 }
 
 const fn is_discards(cause: &Cause) -> bool {
-    matches!(cause, Cause::By(_, Work::Discard))
+    matches!(cause, Cause::By(_, Work::Discard) | Cause::OwnDiscards)
 }
 
 /// From which latency on a request is slow there: what was asked for, or what is usual for a disk with platters.
@@ -298,7 +297,10 @@ impl Charge<'_> {
             behind = vec![(trimmer, 1.0)];
         }
         let cause = |(base, part): (Base, f64)| {
-            let cause = if base == victim {
+            let is_vm = || matches!(self.workloads.get(base).scope, Scope::Vm(_));
+            let cause = if base == victim && work == Work::Discard && is_vm() {
+                Cause::OwnDiscards
+            } else if base == victim {
                 Cause::Own
             } else if base == self.workloads.unknown() {
                 Cause::Unknown
@@ -367,17 +369,15 @@ impl Discards {
             spans = long;
         }
         let consistency = consistency(capture, disk, &spans, waits);
-        let rarely = consistency.is_some_and(|often| often < rules::CONSISTENT / 2.0);
-        let no_contrast = contrast.is_some_and(|ratio| ratio < 1.5);
+        let rarely = consistency.is_some_and(|often| often < rules::RARELY);
+        let no_contrast = contrast.is_some_and(|ratio| ratio < rules::NO_CONTRAST);
         Self {
             contrast,
             consistency,
-            outside,
             acquitted: inside <= 0.0 || rarely || no_contrast,
             doubtful: consistency.is_some_and(|often| often < rules::CONSISTENT)
                 || contrast.is_some_and(|ratio| ratio < rules::CONTRAST)
-                || outside.is_some_and(|ratio| ratio > 0.5),
-            alternations: spans.len(),
+                || outside.is_some_and(|ratio| ratio > rules::OUTSIDE),
         }
     }
 }

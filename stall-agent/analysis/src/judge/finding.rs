@@ -37,6 +37,8 @@ pub(super) struct Finding {
     /// What else there is to say: a server, a limit, a mount.
     pub(super) what: Option<String>,
     pub(super) origin: Option<Origin>,
+    /// A disk of this host is slow as well: what is wrong there may reach this device through its server.
+    pub(super) see_below_first: bool,
 }
 
 impl Finding {
@@ -56,6 +58,7 @@ impl Finding {
             requests: 0.0,
             what: None,
             origin: None,
+            see_below_first: false,
         }
     }
 

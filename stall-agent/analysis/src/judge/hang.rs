@@ -38,7 +38,7 @@ fn hang(
         .filter(|one| is_waited_for(one.op) || is_discard(one.op))
         .collect();
     open.sort_by_key(|one| one.queued_ns);
-    let asleep = asleep(capture, found, workloads);
+    let asleep = asleep(found, workloads);
     let since = match open.first() {
         Some(first) => first.queued_ns,
         // Nothing came: the kernel's counters say that something is in flight, and tasks sleep since before.
@@ -77,14 +77,14 @@ fn hang(
     let first_discard = open.first().filter(|one| is_discard(one.op));
     let trimmer = asleep
         .iter()
-        .find(|one| one.trims && one.since_ns <= since.saturating_add(SAME_NS));
+        .find(|one| one.trims && one.since_ns <= since.saturating_add(rules::ASLEEP_NS));
     let by_trim = match (open.first(), first_discard) {
         (_, Some(first)) => Some(first.actor),
         (None, None) if trimmer.is_some() => Some(stall_common::actor::UNKNOWN),
         _ => None,
     };
     for one in asleep.iter().filter(|one| !one.trims) {
-        let since_hang = one.since_ns.saturating_add(SAME_NS) >= since;
+        let since_hang = one.since_ns.saturating_add(rules::ASLEEP_NS) >= since;
         if (!known || lost.contains_key(&one.base)) && since_hang && one.waits {
             let sum = lost.entry(one.base).or_default();
             *sum = (*sum).max(end.saturating_sub(one.since_ns.max(start)));
@@ -140,9 +140,6 @@ fn hang(
     })
 }
 
-/// A task falls asleep for a request shortly before or after it is submitted.
-const SAME_NS: u64 = 100_000_000;
-
 struct Asleep {
     base: Base,
     since_ns: u64,
@@ -151,8 +148,7 @@ struct Asleep {
 }
 
 /// Processes with a thread in D at the end of the window, for storage.
-fn asleep(capture: &Capture, found: &Findings, workloads: &Workloads<'_>) -> Vec<Asleep> {
-    let _ = capture;
+fn asleep(found: &Findings, workloads: &Workloads<'_>) -> Vec<Asleep> {
     let tasks = found.blocked.iter().filter_map(|task| {
         let sleep = task.unfinished.as_ref()?;
         let base = workloads.of_pid(task.process.pid)?;

@@ -31,7 +31,6 @@ use workload::Workloads;
 /// What was decided, for advice and words.
 struct Ruling {
     kind: Kind,
-    confidence: Option<Confidence>,
     device: Option<String>,
     /// Whether discards did it one window cannot tell.
     doubtful: bool,
@@ -91,6 +90,7 @@ fn weight(finding: &Finding) -> u64 {
     match finding.kind {
         Kind::Inconclusive => finding.lost_ns / 2,
         Kind::OwnLoad | Kind::NotVisible => finding.lost_ns / 8,
+        Kind::UpstreamStorage if finding.see_below_first => finding.lost_ns / 8,
         _ => finding.lost_ns,
     }
 }
@@ -222,6 +222,25 @@ fn below_first(names: &Names<'_>, found: &Findings, all: &mut Vec<Finding>) {
         .collect();
     let mut rows = explained.into_iter();
     all.retain(|_| !rows.next().unwrap_or(false));
+    servers_last(names, found, all);
+}
+
+/// A server may lie on a disk of this host (a replica does): while one of these is as slow, it comes first.
+fn servers_last(names: &Names<'_>, found: &Findings, all: &mut [Finding]) {
+    let is_here = |finding: &Finding| {
+        let id = finding.disk.map(|index| names.device(index));
+        let mut devices = found.devices.iter();
+        let device = devices.find(|device| Some(&device.id) == id.as_ref());
+        finding.kind != Kind::OwnLoad && device.is_some_and(|device| !is_served(device))
+    };
+    let here = all.iter().filter(|one| is_here(one));
+    let most = here.map(|one| one.lost_ns).max().unwrap_or(0);
+    for one in all.iter_mut() {
+        if one.kind == Kind::UpstreamStorage && most.saturating_mul(2) >= one.lost_ns {
+            one.see_below_first = true;
+            one.confidence = one.confidence.map(|_| Confidence::Low);
+        }
+    }
 }
 
 fn verdict(judged: &Judged<'_>) -> Verdict {
@@ -232,7 +251,6 @@ fn verdict(judged: &Judged<'_>) -> Verdict {
     let device = first.and_then(|one| people::device(judged, one));
     let ruling = Ruling {
         kind,
-        confidence,
         device: device.clone(),
         doubtful: first.is_some_and(|one| is_doubtful(judged, one)),
     };
@@ -344,12 +362,10 @@ fn hypotheses(judged: &Judged<'_>, kind: Kind, confidence: Option<Confidence>) -
             kind: finding.kind,
             device: people::device(judged, finding),
             origin: finding.origin,
-            pid: None,
             actors: people::actors(judged, finding),
             standing,
             confidence: finding.confidence,
             score: finding.share.map(crate::significant),
-            rule: None,
             evidence_for: words::evidence(judged, finding),
             evidence_against: Vec::new(),
         }
@@ -364,17 +380,13 @@ fn hypotheses(judged: &Judged<'_>, kind: Kind, confidence: Option<Confidence>) -
             kind,
             device: None,
             origin: None,
-            pid: None,
             actors: Vec::new(),
             standing: Standing::Supported,
             confidence,
             score: None,
-            rule: None,
             evidence_for: vec![Evidence {
                 fact: Fact::SlowRequests,
                 value: Some(words::slow_requests(judged) as f64),
-                low: None,
-                high: None,
                 bound: None,
                 unit: Unit::Count,
                 text: format!(

@@ -27,13 +27,23 @@ pub(super) const BLOCKED_NS: u64 = 1_000_000_000;
 pub(super) const EXPLAINED: f64 = 0.5;
 /// A request that has not ended for this long hangs, when nothing else ended meanwhile.
 pub(super) const HANG_NS: u64 = 1_000_000_000;
+/// A task falls asleep for a request this shortly before or after it is submitted.
+pub(super) const ASLEEP_NS: u64 = 100_000_000;
 /// Rates of waiting with discards in flight against without, inside the trim's run.
 pub(super) const CONTRAST: f64 = 3.0;
+/// Below this ratio discards did nothing.
+pub(super) const NO_CONTRAST: f64 = 1.5;
+/// Waiting outside of the trim's run, against inside, as rates: above this part something else is slow as well.
+pub(super) const OUTSIDE: f64 = 0.5;
 /// Part of the trim's run that must be free of discards to compare with, and its least length.
 pub(super) const FREE_SHARE: f64 = 0.05;
 pub(super) const FREE_NS: u64 = 50_000_000;
 /// Part of the moments with discards in flight in which the victims wait, when discards are what slows them.
 pub(super) const CONSISTENT: f64 = 0.6;
+/// Below this part they have nothing to do with it.
+pub(super) const RARELY: f64 = 0.3;
+/// Who accounts for less than this part of what was waited is told as innocent.
+pub(super) const INNOCENT: f64 = 0.1;
 /// A gap shorter than this does not end an episode.
 pub(super) const GAP_NS: u64 = 2_000_000_000;
 /// Without a CPU for this part of the time a virtual machine is slow.

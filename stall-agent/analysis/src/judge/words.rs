@@ -10,7 +10,7 @@ use stall_report::{duration, share, thousands};
 
 use super::disk::{Cause, Work};
 use super::finding::Finding;
-use super::{Judged, confidence, people};
+use super::{Judged, confidence, people, rules};
 
 pub(super) fn sentence(
     judged: &Judged<'_>,
@@ -93,6 +93,9 @@ pub(super) fn sentence(
         Kind::Memory => {
             format!("{victims}: waiting for memory (reclaim or swap), not for a slow disk")
         }
+        Kind::UpstreamStorage if finding.see_below_first => format!(
+            "{id} is slow as well: {part} of the wait is at the server behind it, which may lie on a disk of this host that is slow: see there first; {victims}"
+        ),
         Kind::UpstreamStorage if finding.disk.is_some() => format!(
             "{id} {} slow, and no disk of this host is: {part} of the wait is at the server behind it{}; {victims}",
             doing("is", "is"),
@@ -342,7 +345,7 @@ pub(super) fn acquittal(judged: &Judged<'_>, kind: Kind) -> String {
             let id = judged.names.device(index);
             let there = trims.any(|group| group.device == id);
             let part = discard_share(judged, index);
-            if there && part < 0.1 {
+            if there && part < rules::INNOCENT {
                 format!(
                     "; the filesystem trim there did not do it: {} of the wait was behind its discards",
                     share(part)
@@ -381,16 +384,14 @@ pub(super) fn acquitted(judged: &Judged<'_>) -> Vec<Hypothesis> {
             kind: super::hang::kind_of(origin),
             device: Some(device),
             origin: Some(origin),
-            pid: None,
             actors: vec![actor],
-            standing: if part < 0.1 {
+            standing: if part < rules::INNOCENT {
                 Standing::Refuted
             } else {
                 Standing::Undecided
             },
             confidence: None,
             score: Some(crate::significant(part)),
-            rule: None,
             evidence_for: Vec::new(),
             evidence_against: vec![of_share(
                 Fact::BlamedShare,
@@ -428,8 +429,6 @@ pub(super) fn of_share(fact: Fact, value: f64, of_what: &str) -> Evidence {
     Evidence {
         fact,
         value: Some(crate::significant(value)),
-        low: None,
-        high: None,
         bound: None,
         unit: Unit::Share,
         text: format!("{} {of_what}", share(value)),
@@ -468,16 +467,14 @@ pub(super) fn evidence(judged: &Judged<'_>, finding: &Finding) -> Vec<Evidence> 
             all.push(Evidence {
                 fact: Fact::WaitRatio,
                 value: Some(crate::significant(ratio)),
-                low: None,
-                high: None,
-                bound: Some(super::rules::CONTRAST),
+                bound: Some(rules::CONTRAST),
                 unit: Unit::Ratio,
                 text,
             });
         }
         if let Some(often) = discards.consistency {
             all.push(of_share(
-                Fact::LockStep,
+                Fact::Consistency,
                 often,
                 "of the moments with a discard in flight, others waited",
             ));
@@ -487,8 +484,6 @@ pub(super) fn evidence(judged: &Judged<'_>, finding: &Finding) -> Vec<Evidence> 
         all.push(Evidence {
             fact: Fact::SlowRequests,
             value: Some(finding.requests.round()),
-            low: None,
-            high: None,
             bound: None,
             unit: Unit::Count,
             text: format!(

@@ -225,10 +225,6 @@ impl<'a> Workloads<'a> {
         &self.all[base]
     }
 
-    pub(super) fn count(&self) -> usize {
-        self.all.len()
-    }
-
     /// The workload of an actor's own.
     pub(super) fn of_actor(&self, actor: u32) -> Base {
         self.of_actor.get(&actor).copied().unwrap_or(self.unknown)

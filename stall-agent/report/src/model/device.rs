@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Distribution, Exposure, LockStep, Op};
+use super::{Distribution, Exposure, Op};
 
 /// A whole disk.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -72,8 +72,6 @@ pub struct Device {
     pub discard_clock: DiscardClock,
     /// All victims on it together: with and without a discard in flight.
     pub exposure: Option<Exposure>,
-    /// Whether slow requests ended when discards did.
-    pub lock_step: Option<LockStep>,
     /// What was measured, by operation.
     pub operations: Vec<Operation>,
     /// Requests in flight when the hooks were attached, as the kernel counts them.
@@ -182,7 +180,7 @@ pub struct Mount {
 /// Whether a device was slow for those who used it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Stall {
-    /// By rules S1 and S2 of `docs/principles.md`.
+    /// A mark for people: the rule is in `docs/report.md`.
     pub stalled: bool,
     /// Reads, writes and empty preflushes that count for these rules.
     pub ops: u64,
@@ -200,7 +198,7 @@ pub struct Stall {
     pub slowest_ns: Option<u64>,
     /// Age of the oldest that had not ended, a lower bound.
     pub oldest_unfinished_ns: Option<u64>,
-    /// Flows (one actor, one operation) that were hurt by rule S1.
+    /// Flows (one actor, one operation) that were hurt.
     pub hurt_flows: u32,
 }
 

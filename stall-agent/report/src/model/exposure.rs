@@ -68,20 +68,6 @@ pub struct Side {
     pub p99_ns: Option<u64>,
 }
 
-/// Where between two ends of discards slow requests of victims ended.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct LockStep {
-    /// Slow requests of victims that ended between two ends of discards.
-    pub requests: u64,
-    /// Those in the first quarter of that time, and those told together with a discard's end (within 1/64 of that time before it, 4 ms at
-    /// most).
-    pub early: u64,
-    /// Those in the last quarter.
-    pub late: u64,
-    /// `early / requests`: 0.25 when they have nothing to do with each other.
-    pub early_share: f64,
-}
-
 /// A relative risk with its interval.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RelativeRisk {

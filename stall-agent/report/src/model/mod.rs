@@ -26,7 +26,7 @@ pub use device::{
     Partition, Queue, Stall,
 };
 pub use discard::{DiscardGroup, Origin};
-pub use exposure::{Exposure, FlowExposure, LockStep, RelativeRisk, Side, Victim};
+pub use exposure::{Exposure, FlowExposure, RelativeRisk, Side, Victim};
 pub use interval::{Interval, IntervalBlocked, IntervalDevice, IntervalDiscards, IntervalUse};
 pub use latency::Distribution;
 pub use request::{OlderRequests, Request, Requests, UnfinishedRequest};

@@ -79,7 +79,7 @@ pub struct Party {
     pub label: String,
     /// Processes of it that were seen.
     pub processes: u64,
-    /// The one of them that did or waited most.
+    /// The one of them that was seen first.
     pub main_pid: Option<u32>,
     /// systemd unit.
     pub unit: Option<String>,
@@ -203,10 +203,8 @@ pub struct Culprit {
     /// For people.
     pub label: String,
     /// The workload it is.
-    #[serde(default)]
     pub party: Party,
     /// Part of what the victims waited that it accounts for.
-    #[serde(default)]
     pub share: Option<f64>,
     /// The process, when known; of several the one that did most.
     pub process: Option<Process>,
@@ -257,7 +255,6 @@ pub struct Waiter {
     /// For people.
     pub label: String,
     /// The workload it is.
-    #[serde(default)]
     pub party: Party,
     /// Process id.
     pub pid: Option<u32>,
@@ -302,20 +299,14 @@ pub struct Lowered {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LoweredBy {
-    /// C1
+    /// The window is short.
     ShortWindow,
-    /// C2
+    /// Requests were lost.
     LostRequests,
-    /// C3
+    /// Records of single requests were lost.
     LostRecords,
-    /// C4
+    /// A hook that was needed is not there.
     MissingHook,
-    /// C5
-    LostSleeps,
-    /// D6
-    MixedOrigins,
-    /// D7
-    InferredOrigin,
 }
 
 /// One explanation, and what speaks for and against it.
@@ -323,22 +314,18 @@ pub enum LoweredBy {
 pub struct Hypothesis {
     /// Which.
     pub kind: Kind,
-    /// Id of the device; `null` for those not weighed.
+    /// Id of the device; `null` when it is about none.
     pub device: Option<String>,
     /// Origin of the discards, for hypotheses about discards.
     pub origin: Option<Origin>,
-    /// Of a lock holder: its process id.
-    pub pid: Option<u32>,
     /// Ids of the actors it concerns.
     pub actors: Vec<u32>,
     /// What came of it.
     pub standing: Standing,
     /// When supported: how much the evidence supports.
     pub confidence: Option<Confidence>,
-    /// Share of the victims' slow requests that it explains; `null` when that cannot be computed.
+    /// Part of what the victims waited that it accounts for; `null` when that cannot be computed.
     pub score: Option<f64>,
-    /// The rule that decided.
-    pub rule: Option<String>,
     /// What speaks for it.
     pub evidence_for: Vec<Evidence>,
     /// What speaks against it.
@@ -355,8 +342,6 @@ pub enum Standing {
     Undecided,
     /// The evidence speaks against it.
     Refuted,
-    /// This version has no rule for it.
-    NotWeighed,
 }
 
 /// A fact that counts.
@@ -366,10 +351,6 @@ pub struct Evidence {
     pub fact: Fact,
     /// Its value, in `unit`.
     pub value: Option<f64>,
-    /// Lower end of its interval.
-    pub low: Option<f64>,
-    /// Upper end of its interval.
-    pub high: Option<f64>,
     /// What it is held against, in `unit`.
     pub bound: Option<f64>,
     /// Unit of the numbers.
@@ -382,8 +363,6 @@ pub struct Evidence {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Unit {
-    /// Nanoseconds.
-    Ns,
     /// A part of 1.
     Share,
     /// A factor.
@@ -396,72 +375,16 @@ pub enum Unit {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Fact {
-    /// Part of the window with a discard in flight.
-    DiscardBusyShare,
-    /// The device was not slow.
-    DeviceNotStalled,
-    /// Nobody else used the device.
-    NoVictims,
-    /// Part of the exposed requests' wait with a discard in flight: the most discards can explain.
-    OverlapShare,
-    /// How many times as often slow with a discard in flight.
-    RelativeRisk,
-    /// Wait with a discard in flight against wait without.
-    WaitRatio,
-    /// Part of the slow requests that is explained.
-    ExplainedShare,
-    /// Slow requests with a discard in flight.
-    ExposedSlow,
-    /// Time without a discard to compare with.
-    NothingToCompare,
-    /// How long the discards took.
-    DiscardTime,
-    /// A discard that has not ended.
-    StuckDiscard,
-    /// Whether the discard was the first request to hang.
-    FirstToHang,
-    /// A discard in flight on a disk on which no request ended in the window.
-    StandsStill,
-    /// Probability that a disk that stops by itself stops while this trim runs.
-    HangByChance,
-    /// Slow requests that ended soon after a discard did.
-    LockStep,
-    /// Time the submitter was in D.
-    SubmitterBlocked,
-    /// Part of the exposed requests that were slow.
-    ExposedSlowShare,
-    /// Part of the device's discard time that is of this origin.
-    OriginShare,
-    /// The origin is inferred, not read from the submitter's stack.
-    OriginInferred,
-    /// The device that was slow is another one.
-    OtherDeviceStalled,
-    /// Part of the slow requests' wait that the table of who delayed whom lays there.
+    /// Part of what the victims waited that is charged to one culprit.
     BlamedShare,
-    /// Part of the device's work for reads and writes.
-    ServiceShare,
-    /// Part of the wait before the device had the requests.
-    QueueShare,
-    /// Requests in flight or queued on the device, on average.
-    RequestsThere,
-    /// Processes that asked for flushes.
-    FlushCallers,
-    /// Time others waited for locks of one process.
-    LockTime,
-    /// Part of the time other processes were in D that ends at it.
-    LockShare,
-    /// Another explanation of the disk a lock's holder waits for.
-    DiskExplained,
-    /// A stalled device that no server stands behind.
-    StalledBelow,
-    /// Part of the time processes were in D that they waited for a server.
-    ServerShare,
+    /// Part of what the victims waited that the cause accounts for, where it is nobody's work.
+    ExplainedShare,
+    /// Waiting per time with a discard in flight against waiting per time without, inside the run of discards.
+    WaitRatio,
+    /// Part of the moments with discards in flight in which others waited.
+    Consistency,
     /// Slow requests.
     SlowRequests,
-    /// Requests that have not ended.
-    StuckRequests,
-    /// Tasks in D for long.
-    BlockedTasks,
 }
 
 /// What to do.

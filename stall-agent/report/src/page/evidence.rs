@@ -8,10 +8,7 @@ use crate::model::{Evidence, Hypothesis, Standing};
 use crate::sheet::word;
 
 pub(super) fn section(report: &Report) -> Markup {
-    let weighed = report.verdict.hypotheses.iter();
-    let mut weighed: Vec<&Hypothesis> = weighed
-        .filter(|one| one.standing != Standing::NotWeighed)
-        .collect();
+    let mut weighed: Vec<&Hypothesis> = report.verdict.hypotheses.iter().collect();
     let is_cause = weighed
         .first()
         .is_some_and(|one| one.standing == Standing::Supported && one.kind == report.verdict.kind);

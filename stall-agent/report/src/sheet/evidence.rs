@@ -6,10 +6,7 @@ use crate::Report;
 use crate::model::{Hypothesis, Standing};
 
 pub(super) fn write(paper: &mut Paper, report: &Report) {
-    let weighed = report.verdict.hypotheses.iter();
-    let mut weighed = weighed
-        .filter(|one| one.standing != Standing::NotWeighed)
-        .peekable();
+    let mut weighed = report.verdict.hypotheses.iter().peekable();
     let is_cause =
         |one: &&&Hypothesis| one.standing == Standing::Supported && one.kind == report.verdict.kind;
     if let Some(cause) = weighed.peek().filter(is_cause).copied() {
@@ -45,7 +42,7 @@ fn others(paper: &mut Paper, others: &[&Hypothesis]) {
 fn telling(one: &Hypothesis) -> &str {
     let side = match one.standing {
         Standing::Supported => &one.evidence_for,
-        Standing::Undecided | Standing::Refuted | Standing::NotWeighed => &one.evidence_against,
+        Standing::Undecided | Standing::Refuted => &one.evidence_against,
     };
     let other = one.evidence_for.first();
     side.first()

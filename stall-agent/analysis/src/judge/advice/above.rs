@@ -79,7 +79,7 @@ fn other_host(case: &Case<'_>, unknown: bool) -> Step {
     )
     .changes("nothing but two files in /run; it begins at the next full minute, so that the windows are the same")
     .risk("none: it only watches; clocks must agree (chronyc tracking)")
-    .source("docs/principles.md of stall-agent, A1 to A3")
+    .source("docs/principles.md of stall-agent, J5 and W1")
 }
 
 fn connection(address: &str) -> Step {

@@ -23,7 +23,7 @@ pub(super) fn steps(case: &Case<'_>) -> Vec<Step> {
 
 fn nobody() -> Step {
     step::now("no process on this host is to blame: collect what the device and the kernel say, before anything is restarted")
-        .source("docs/principles.md of stall-agent, T1")
+        .source("docs/principles.md of stall-agent, J5")
 }
 
 /// What the disk says of itself.

@@ -55,8 +55,8 @@ pub(super) fn advice(findings: &Findings, ruling: &Ruling, culprits: &[Culprit])
         Kind::ArrayResync => waits::array(&case),
         Kind::CgroupLimit => waits::limit(),
         Kind::Frozen => waits::frozen(),
-        Kind::Suspended => waits::suspended(&case),
-        Kind::DirtyThrottling => waits::dirty(&case),
+        Kind::Suspended => waits::suspended(),
+        Kind::DirtyThrottling => waits::dirty(),
         Kind::Memory => waits::memory(),
         Kind::Cpu => waits::cpu(),
         Kind::NotVisible => waits::not_visible(),
@@ -108,7 +108,7 @@ impl Case<'_> {
         os.is_some_and(|os| os.contains("Harvester")) || self.findings.trim.oem.is_some()
     }
 
-    /// Rule T4: first of all, where discards may be the cause after all.
+    /// Rule D4: first of all, where discards may be the cause after all.
     fn doubt(&self) -> Option<Step> {
         let is_doubtful = self.ruling.doubtful;
         let text = "whether discards slow the device one window cannot tell: stop those that discards lists, if they go on, \

@@ -78,7 +78,7 @@ pub(super) fn no_stall(case: &Case<'_>) -> Vec<Step> {
             )
             .changes("nothing but two files in /run, which is memory")
             .risk("none: it only watches")
-            .source("docs/principles.md of stall-agent, S1 to S3"),
+            .source("docs/principles.md of stall-agent, Confidence"),
     ];
     let far = case.findings.vms.iter().flat_map(|vm| &vm.disks);
     if far
@@ -87,7 +87,7 @@ pub(super) fn no_stall(case: &Case<'_>) -> Vec<Step> {
     {
         steps.push(
             step::to_confirm("volumes here have replicas on other nodes (see vms): trace there as well, while it is slow")
-                .source("docs/principles.md of stall-agent, A1 to A3"),
+                .source("docs/principles.md of stall-agent, J5 and W1"),
         );
     }
     steps
@@ -119,7 +119,7 @@ pub(super) fn inconclusive(case: &Case<'_>) -> Vec<Step> {
             )
             .changes("nothing but two files in /run, which is memory")
             .risk("none: it only watches")
-            .source("docs/principles.md of stall-agent, D4"),
+            .source("docs/principles.md of stall-agent, D2"),
     );
     steps
 }

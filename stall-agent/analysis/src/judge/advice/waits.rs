@@ -65,8 +65,7 @@ pub(super) fn frozen() -> Vec<Step> {
     ]
 }
 
-pub(super) fn suspended(case: &Case<'_>) -> Vec<Step> {
-    let _ = case;
+pub(super) fn suspended() -> Vec<Step> {
     vec![
         step::now("which device mapper devices are suspended")
             .command("dmsetup info")
@@ -77,8 +76,7 @@ pub(super) fn suspended(case: &Case<'_>) -> Vec<Step> {
     ]
 }
 
-pub(super) fn dirty(case: &Case<'_>) -> Vec<Step> {
-    let _ = case;
+pub(super) fn dirty() -> Vec<Step> {
     vec![
         step::now("have whoever writes most do less, or write past the page cache (oflag=direct)").source("dd(1)"),
         step::for_good("bound what may be dirty: vm.dirty_bytes and vm.dirty_background_bytes, or memory.high of its group")
@@ -105,10 +103,8 @@ pub(super) fn cpu() -> Vec<Step> {
 
 pub(super) fn not_visible() -> Vec<Step> {
     vec![
-        step::now("where its threads sleep: the functions tell the layer")
-            .command("stall-agent report --help")
-            .changes_nothing()
-            .source("docs/principles.md of stall-agent"),
+        step::now("see blocked in the report: the functions its threads sleep in tell the layer")
+            .source("docs/report.md of stall-agent"),
         step::now("what is stacked and mounted")
             .command("lsblk -s; findmnt -D")
             .changes_nothing()

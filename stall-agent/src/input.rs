@@ -231,7 +231,15 @@ const RENAMED: [(&str, &str); 2] = [
     ("above_the_disk", "upstream_storage"),
 ];
 
-/// A verdict of version 1, with the names of today.
+/// Facts of version 1 that mean the same today.
+const SAME_FACTS: [&str; 4] = [
+    "blamed_share",
+    "explained_share",
+    "slow_requests",
+    "wait_ratio",
+];
+
+/// A verdict of version 1, with the names of today, without what it did not weigh; other facts are told by their text.
 fn rename(verdict: &mut Value) {
     let rename = |kind: &mut Value| {
         let mut renamed = RENAMED.iter();
@@ -240,8 +248,20 @@ fn rename(verdict: &mut Value) {
         }
     };
     rename(&mut verdict["kind"]);
-    for hypothesis in verdict["hypotheses"].as_array_mut().into_iter().flatten() {
+    let Some(hypotheses) = verdict["hypotheses"].as_array_mut() else {
+        return;
+    };
+    hypotheses.retain(|one| one["standing"] != "not_weighed");
+    for hypothesis in hypotheses {
         rename(&mut hypothesis["kind"]);
+        for side in ["evidence_for", "evidence_against"] {
+            for evidence in hypothesis[side].as_array_mut().into_iter().flatten() {
+                let fact = evidence["fact"].as_str();
+                if fact.is_some_and(|fact| !SAME_FACTS.contains(&fact)) {
+                    evidence["fact"] = Value::from("other");
+                }
+            }
+        }
     }
 }
 

@@ -1,7 +1,8 @@
 //! `explain`: what a word, a field, a value or a rule means, from the pages of the documentation, which are part of the program.
 //!
 //! A term is a word of the field (`queue depth`), a name (`exposed_slow_ops`), a path (`devices[].operations[].queue`), a type and
-//! a field (`Stall.slow_ops`), a type (`Exposure`), a rule (`J5`), a constant (`CONTRAST`) or a word of the principles (`wait ratio`). Case, blanks, `-` and
+//! a field (`Stall.slow_ops`), a type (`Exposure`), a rule (`J5`), a constant (`CONTRAST`) or a word of the
+//! principles (`wait ratio`). Case, blanks, `-` and
 //! `_` make no difference. The definition itself is printed: where an entry only points to a type, the type's. The text has at most
 //! 80 columns.
 
@@ -296,7 +297,7 @@ mod tests {
         let words = "await; iowait; queue depth; aqu-sz; noisy neighbor; Noisy Neighbour; D state; in D; uninterruptible sleep; \
             hung task; IOPS; p99; discard; trim; fstrim; flush; fsync; workload; episode; latency; throughput; saturation; PSI; \
             load average; outstanding; in flight; unknown submitter; not explained; the device itself; its own other requests; \
-            lost; missed_wakeups; exit codes; blame; confidence; capture; heavy_neighbour; journal; throttling";
+            lost; missed_wakeups; exit codes; blame; confidence; capture; noisy_neighbor; journal; throttling";
         for word in words.split("; ") {
             let text = explain(word).unwrap_or_else(|problem| panic!("{problem}"));
             let definition: Vec<&str> = text.lines().skip(1).collect();
@@ -322,7 +323,7 @@ mod tests {
 
     #[test]
     fn a_list_of_a_rule_stays_a_list() {
-        let text = explain("D4").unwrap();
+        let text = explain("K4").unwrap();
         let items = text
             .lines()
             .filter(|line| line.trim_start().starts_with("- "));

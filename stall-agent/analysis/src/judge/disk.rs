@@ -62,6 +62,8 @@ pub(super) struct Discards {
     pub(super) consistency: Option<f64>,
     pub(super) acquitted: bool,
     pub(super) doubtful: bool,
+    /// Others waited at much the same rate outside of the run of discards.
+    pub(super) alike_outside: bool,
 }
 
 impl Disk {
@@ -378,6 +380,7 @@ impl Discards {
             doubtful: consistency.is_some_and(|often| often < rules::CONSISTENT)
                 || contrast.is_some_and(|ratio| ratio < rules::CONTRAST)
                 || outside.is_some_and(|ratio| ratio > rules::OUTSIDE),
+            alike_outside: outside.is_some_and(|ratio| ratio > rules::OUTSIDE),
         }
     }
 }

@@ -297,6 +297,7 @@ fn is_doubtful(judged: &Judged<'_>, finding: &Finding) -> bool {
         // Slow with discards in flight nearly all the time, and nothing to compare with.
         Kind::SlowDevice => {
             !discards.acquitted
+                && !discards.alike_outside
                 && discards
                     .consistency
                     .is_some_and(|often| often >= rules::CONSISTENT)

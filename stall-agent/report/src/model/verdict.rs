@@ -363,6 +363,8 @@ pub struct Evidence {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Unit {
+    /// Nanoseconds, in a report of version 1.
+    Ns,
     /// A part of 1.
     Share,
     /// A factor.
@@ -385,6 +387,8 @@ pub enum Fact {
     Consistency,
     /// Slow requests.
     SlowRequests,
+    /// What a report of version 1 held for or against it, told by its text.
+    Other,
 }
 
 /// What to do.

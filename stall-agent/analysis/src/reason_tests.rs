@@ -357,6 +357,15 @@ fn stacks_of_public_reports_are_told() {
 }
 
 #[test]
+fn stacks_recorded_on_a_staged_disk_are_told() {
+    hold(
+        "recorded",
+        include_str!("../../../tests/fixtures/stacks/recorded.txt"),
+        (38, 38),
+    );
+}
+
+#[test]
 fn stacks_of_other_parts_of_the_kernel_are_told() {
     hold(
         "written",

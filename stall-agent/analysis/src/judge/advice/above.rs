@@ -99,9 +99,9 @@ fn mounts(case: &Case<'_>) -> Step {
             .any(|row| row.reason == reason)
     };
     let types = if waits_for(Reason::UserSpaceServer) {
-        "fuse,fuseblk"
+        "fuse,fuseblk,virtiofs"
     } else {
-        "nfs,nfs4,cifs,ceph"
+        "nfs,nfs4,cifs,smb3,ceph,9p,lustre"
     };
     step::now("which servers are mounted")
         .command(format!("findmnt --types {types}"))

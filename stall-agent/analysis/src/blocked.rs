@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::names::{Names, process_label};
-use super::{origin, reason, symbol};
+use super::reason::{self, facts};
+use super::{origin, symbol};
 use stall_capture::{Blocked, Capture, EndedSleep, Task};
 use stall_report::model::{
     BlockedReason, BlockedStack, BlockedTask, LongSleep, Reason, UnfinishedSleep,
@@ -90,7 +91,7 @@ fn stacks(capture: &Capture, rows: &[&Blocked]) -> Vec<BlockedStack> {
 }
 
 fn blocked_stack(capture: &Capture, row: &Blocked) -> BlockedStack {
-    let decision = reason::decide(symbol::stack(capture, row.stack), false);
+    let decision = reason::decide(symbol::stack(capture, row.stack), facts(false, row.io_wait));
     BlockedStack {
         stack: row.stack,
         reason: decision.reason,
@@ -134,8 +135,8 @@ fn unfinished(capture: &Capture, task: &Task) -> Option<UnfinishedSleep> {
         .unfinished_sleeps
         .iter()
         .find(|sleep| sleep.task == task.id)?;
-    let holder_is_known = sleep.holder.is_some();
-    let decision = reason::decide(symbol::stack(capture, sleep.stack), holder_is_known);
+    let facts = facts(sleep.holder.is_some(), sleep.io_wait);
+    let decision = reason::decide(symbol::stack(capture, sleep.stack), facts);
     let window = &capture.window;
     let age_ns = window.end_ns.saturating_sub(sleep.start_ns);
     let before_ns = window.start_ns.saturating_sub(sleep.start_ns);
@@ -173,7 +174,10 @@ fn long_sleeps(capture: &Capture, sleeps: &[&EndedSleep]) -> Vec<LongSleep> {
 }
 
 fn long_sleep(capture: &Capture, sleep: &EndedSleep) -> LongSleep {
-    let decision = reason::decide(symbol::stack(capture, sleep.stack), false);
+    let decision = reason::decide(
+        symbol::stack(capture, sleep.stack),
+        facts(false, sleep.io_wait),
+    );
     LongSleep {
         start_ns: sleep.start_ns,
         end_ns: sleep.end_ns,

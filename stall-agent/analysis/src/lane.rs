@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::{reason, symbol};
+use crate::reason::{self, Facts, facts};
+use crate::symbol;
 use stall_capture::Capture;
 use stall_report::model::{IntervalBlocked, Reason};
 
@@ -20,14 +21,18 @@ pub(super) fn lanes(capture: &Capture, tasks: &[u32]) -> Vec<Vec<IntervalBlocked
     let numbers: BTreeMap<u32, u32> = numbers.map(|(id, number)| (*id, number)).collect();
     for sleep in &capture.long_sleeps {
         if let Some(task) = numbers.get(&sleep.task) {
-            lanes.add(*task, (sleep.stack, false), (sleep.start_ns, sleep.end_ns));
+            lanes.add(
+                *task,
+                (sleep.stack, facts(false, sleep.io_wait)),
+                (sleep.start_ns, sleep.end_ns),
+            );
         }
     }
     for sleep in &capture.unfinished_sleeps {
         if let Some(task) = numbers.get(&sleep.task) {
-            let holder_is_known = sleep.holder.is_some();
+            let facts = facts(sleep.holder.is_some(), sleep.io_wait);
             let span = (sleep.start_ns, capture.window.end_ns);
-            lanes.add(*task, (sleep.stack, holder_is_known), span);
+            lanes.add(*task, (sleep.stack, facts), span);
         }
     }
     lanes.sums.iter().map(rows).collect()
@@ -40,11 +45,11 @@ struct Lanes<'a> {
     capture: &'a Capture,
     sums: Vec<Sums>,
     /// What each stack waits for, decided once: sleeps are many, stacks few.
-    reasons: HashMap<(Option<usize>, bool), Reason>,
+    reasons: HashMap<(Option<usize>, Facts), Reason>,
 }
 
 impl Lanes<'_> {
-    fn add(&mut self, task: u32, key: (Option<usize>, bool), (start_ns, end_ns): (u64, u64)) {
+    fn add(&mut self, task: u32, key: (Option<usize>, Facts), (start_ns, end_ns): (u64, u64)) {
         let decide = || reason::decide(symbol::stack(self.capture, key.0), key.1).reason;
         let reason = *self.reasons.entry(key).or_insert_with(decide);
         let intervals = &self.capture.intervals;

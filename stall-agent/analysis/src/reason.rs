@@ -4,7 +4,7 @@
 //! The rule, in this order:
 //!
 //! 1. Facts before names: when the kernel itself says which lock the task waits for, it is that
-//!    lock.
+//!    lock; when it says that the task waits for I/O, it is none that only its taker would tell.
 //! 2. From the innermost function outwards the first with a row in the table of
 //!    [`super::kernel_function`] decides, up to a boundary (memory is freed, a fault is served):
 //!    what is beyond it did not ask for what happens inside. Functions that only sleep or wait for
@@ -39,11 +39,27 @@ pub(super) struct Decision {
     pub(super) is_released_by_a_task: bool,
 }
 
-/// Decides for one stack; `holder_is_known` when the kernel named the task that holds a lock it
-/// waits for.
-pub(super) fn decide(stack: Option<&Stack>, holder_is_known: bool) -> Decision {
-    let trace = Trace::new(stack);
-    let found = if holder_is_known {
+/// What the kernel itself says of a sleep.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Facts {
+    /// It named the task that holds the lock which is waited for.
+    pub(super) holder_is_known: bool,
+    /// `task_struct.in_iowait` was set: it is no lock.
+    pub(super) is_io: bool,
+}
+
+/// Of a sleep as captures have it; what is not known is not so.
+pub(super) fn facts(holder_is_known: bool, io_wait: Option<bool>) -> Facts {
+    Facts {
+        holder_is_known,
+        is_io: io_wait == Some(true),
+    }
+}
+
+/// Decides for one stack.
+pub(super) fn decide(stack: Option<&Stack>, facts: Facts) -> Decision {
+    let trace = Trace::new(stack, facts.is_io);
+    let found = if facts.holder_is_known {
         trace.lock_by_fact()
     } else if trace.steps.is_empty() {
         Found::of_none(Reason::Unknown)
@@ -111,8 +127,8 @@ impl Step<'_> {
 /// The functions of a stack, innermost first.
 struct Trace<'a> {
     steps: Vec<Step<'a>>,
-    /// The scheduler is on it, so that locks are, too: what takes no lock visibly takes none.
-    has_scheduler: bool,
+    /// No fact says that it is I/O, and the scheduler is not on it: then locks would be, too.
+    may_be_lock: bool,
     /// The first that is neither the scheduler nor the tracing in front of it.
     first: usize,
     /// The first beyond which nobody asked for what happens inside.
@@ -140,13 +156,14 @@ impl Found<'_> {
 }
 
 impl<'a> Trace<'a> {
-    fn new(stack: Option<&'a Stack>) -> Self {
+    fn new(stack: Option<&'a Stack>, is_io: bool) -> Self {
         let all: Vec<Function<'a>> = stack.into_iter().flat_map(functions).collect();
         let is_smb_server = all
             .iter()
             .any(|one| one.module == Some("ksmbd") || one.name.contains("ksmbd"));
         let has_scheduler = all.iter().any(|one| table::is_scheduler(one.name));
-        let mut is_innermost = !has_scheduler;
+        let may_be_lock = !has_scheduler && !is_io;
+        let mut is_innermost = may_be_lock;
         let step = |function: Function<'a>| {
             let meaning = table::meaning(function.name, is_innermost);
             is_innermost &= meaning == Meaning::Tracing;
@@ -169,7 +186,7 @@ impl<'a> Trace<'a> {
         let end = boundary.map_or(steps.len(), |(at, _)| at);
         Self {
             steps,
-            has_scheduler,
+            may_be_lock,
             first,
             end,
         }
@@ -367,7 +384,7 @@ impl<'a> Trace<'a> {
         if carried(Meaning::GracePeriod) && family.kind == Kind::Filesystem {
             return Found::of_none(Reason::Other);
         }
-        let is_innermost = at == self.first && !self.has_scheduler;
+        let is_innermost = at == self.first && self.may_be_lock;
         let purpose = self.purpose(at + usize::from(is_innermost));
         if let Some((at, row)) =
             purpose.filter(|(at, row)| row.place == Place::Purpose || self.is_all_known(*at))

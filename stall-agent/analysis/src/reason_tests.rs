@@ -1,7 +1,7 @@
 //! Why tasks sleep: stacks that people reported in public and stacks written from the kernel's
 //! sources, held against the rule. `tests/fixtures/stacks/README.md` tells where they are from.
 
-use super::reason::{Decision, decide, is_storage};
+use super::reason::{Decision, Facts, decide, is_storage};
 use super::symbol::is_one_of;
 use super::test_capture::stack_of;
 use stall_capture::{Frame, Stack};
@@ -9,7 +9,7 @@ use stall_report::model::Reason;
 
 fn reason_of(frames: &str) -> Decision {
     let frames: Vec<&str> = frames.split_whitespace().collect();
-    decide(Some(&stack_of(&frames)), false)
+    decide(Some(&stack_of(&frames)), Facts::default())
 }
 
 /// Stacks as the agent takes them on 6.18, by what decides.
@@ -231,11 +231,22 @@ fn a_percpu_semaphore_is_a_frozen_filesystem_s_or_another() {
 #[test]
 fn the_kernel_s_own_word_comes_before_names() {
     let stack = stack_of(&["some_function", "vfs_write"]);
-    let decision = decide(Some(&stack), true);
+    let held = Facts {
+        holder_is_known: true,
+        is_io: false,
+    };
+    let decision = decide(Some(&stack), held);
     assert_eq!(decision.reason, Reason::Lock);
     assert_eq!(decision.decided_by.as_deref(), Some("some_function"));
     assert!(decision.is_released_by_a_task);
-    assert_eq!(decide(None, true).reason, Reason::Lock);
+    assert_eq!(decide(None, held).reason, Reason::Lock);
+    let reader = stack_of(&["ext4_file_read_iter", "vfs_read"]);
+    let io = Facts {
+        holder_is_known: false,
+        is_io: true,
+    };
+    assert_eq!(decide(Some(&reader), io).reason, Reason::Read);
+    assert_eq!(decide(Some(&reader), Facts::default()).reason, Reason::Lock);
 }
 
 #[test]
@@ -247,7 +258,7 @@ fn a_module_says_more_than_a_name() {
     };
     let family = |symbol, module| {
         let frames = vec![frame(symbol, module)];
-        decide(Some(&Stack { frames }), false)
+        decide(Some(&Stack { frames }), Facts::default())
     };
     let of_gpu = family("dm_suspend", "amdgpu");
     assert_eq!(
@@ -265,7 +276,7 @@ fn a_module_says_more_than_a_name() {
 
 #[test]
 fn without_a_name_nothing_is_decided() {
-    assert_eq!(decide(None, false).reason, Reason::Unknown);
+    assert_eq!(decide(None, Facts::default()).reason, Reason::Unknown);
     let decision = reason_of("__schedule schedule wait_for_completion some_driver_probe");
     assert_eq!(
         (decision.reason, decision.called_from.as_deref()),
@@ -321,7 +332,7 @@ fn hold(name: &str, text: &str, (right, storage): (usize, usize)) {
     let known = known(text);
     let (mut named, mut told) = (0, 0);
     for one in &known {
-        let decision = decide(Some(&one.stack), false);
+        let decision = decide(Some(&one.stack), Facts::default());
         let reason = serde_json::to_value(decision.reason).unwrap();
         let is_right = is_one_of(one.right, reason.as_str().unwrap());
         let is_told = is_storage(decision.reason, decision.family.as_deref()) == one.is_storage;

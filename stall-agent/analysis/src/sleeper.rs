@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::{reason, symbol};
+use super::reason::{self, Facts, facts};
+use super::symbol;
 use stall_capture::{Capture, Holder, Process, Waker};
 use stall_report::model::Reason;
 
@@ -126,7 +127,8 @@ impl<'a> Sleepers<'a> {
         for sleep in &capture.long_sleeps {
             if let Some(&thread) = rows.get(&sleep.task) {
                 let times = sleep.start_ns..sleep.end_ns;
-                let mut taken = self.sleep(decided.of(sleep.stack, false), &times);
+                let mut taken =
+                    self.sleep(decided.of(sleep.stack, facts(false, sleep.io_wait)), &times);
                 let waker = sleep.waker.as_ref().filter(|_| taken.is_lock);
                 taken.holder = waker.map(|waker| self.waker(capture, waker));
                 self.threads[thread].sleeps.push(taken);
@@ -135,8 +137,8 @@ impl<'a> Sleepers<'a> {
         for sleep in &capture.unfinished_sleeps {
             if let Some(&thread) = rows.get(&sleep.task) {
                 let times = sleep.start_ns..capture.window.end_ns;
-                let holder_is_known = sleep.holder.is_some();
-                let mut taken = self.sleep(decided.of(sleep.stack, holder_is_known), &times);
+                let facts = facts(sleep.holder.is_some(), sleep.io_wait);
+                let mut taken = self.sleep(decided.of(sleep.stack, facts), &times);
                 taken.unfinished = true;
                 taken.holder = sleep.holder.as_ref().map(|one| self.holder(capture, one));
                 self.threads[thread].sleeps.push(taken);
@@ -197,7 +199,7 @@ impl<'a> Sleepers<'a> {
 /// Reasons by stack: the same few stacks have most of the sleeps.
 struct Decided<'a> {
     capture: &'a Capture,
-    by_stack: HashMap<(Option<usize>, bool), reason::Decision>,
+    by_stack: HashMap<(Option<usize>, Facts), reason::Decision>,
 }
 
 impl<'a> Decided<'a> {
@@ -208,11 +210,9 @@ impl<'a> Decided<'a> {
         }
     }
 
-    fn of(&mut self, stack: Option<usize>, holder_is_known: bool) -> &reason::Decision {
-        let decide = || reason::decide(symbol::stack(self.capture, stack), holder_is_known);
-        self.by_stack
-            .entry((stack, holder_is_known))
-            .or_insert_with(decide)
+    fn of(&mut self, stack: Option<usize>, facts: Facts) -> &reason::Decision {
+        let decide = || reason::decide(symbol::stack(self.capture, stack), facts);
+        self.by_stack.entry((stack, facts)).or_insert_with(decide)
     }
 }
 

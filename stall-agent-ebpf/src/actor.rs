@@ -18,10 +18,6 @@ static ACTORS: HashMap<u32, Actor> = HashMap::with_max_entries(4096, 0);
 #[map]
 static ACTOR_IDS: Array<u64> = Array::with_max_entries(1, 0);
 
-/// Actors forgotten so far.
-#[map]
-static ENDED: Array<u64> = Array::with_max_entries(1, 0);
-
 /// Id of the running process. Sends a record when it is new.
 #[inline(always)]
 pub(crate) fn current() -> u32 {
@@ -62,17 +58,7 @@ fn forget(tgid: u32) -> Option<u32> {
     // SAFETY: elements are written once, whole, and deleted by the exit of their process only.
     let id = ACTORS.get_ptr(tgid).map(|known| unsafe { (*known).id })?;
     let _absent = ACTORS.remove(tgid);
-    if let Some(ended) = ENDED.get_ptr_mut(0) {
-        // SAFETY: a pointer to an element of an array map.
-        unsafe { counter::add(ended, 1) };
-    }
     Some(id)
-}
-
-/// Where it stands how many were forgotten.
-#[inline(always)]
-pub(crate) fn ended() -> Option<*const u64> {
-    ENDED.get_ptr(0)
 }
 
 #[inline(never)]
@@ -82,7 +68,7 @@ fn introduce(tgid: u32, leader: Task<Either>, start_boottime_ns: u64) -> u32 {
     };
     // SAFETY: a pointer to an element of an array map.
     let Some(number) = (unsafe { counter::take(ids) }) else {
-        loss::count(Loss::ActorsFull);
+        loss::count(Loss::Contended);
         return UNKNOWN;
     };
     let id = FIRST + number as u32;

@@ -21,7 +21,7 @@ pub(crate) struct Context {
     /// `struct bpf_iter_meta *`, whose first field is the `struct seq_file *` to write to.
     meta: *const *mut core::ffi::c_void,
     /// Null at the end.
-    task: *const u8,
+    pub(crate) task: *const u8,
 }
 
 /// aya has no macro for iterators.
@@ -68,6 +68,9 @@ fn describe(task: Task, state: u32, to: &mut DTask) {
     to.tid = task.tid();
     to.tgid = task.tgid();
     to.state = state;
+    to.task_at = task.address();
+    to.stack_at = task.stack();
+    to.io_wait = task.is_in_io_wait().into();
     task.copy_comm(&raw mut to.comm);
     // SAFETY: the buffer has as many bytes as said; the task is the iterator's trusted argument.
     let bytes = unsafe {

@@ -3,16 +3,17 @@
 use aya_ebpf::bindings::BPF_NOEXIST;
 use aya_ebpf::{macros::map, maps::Array, maps::HashMap};
 use aya_log_ebpf::debug;
-use stall_common::disk::{Disk, DiskState, Events, IGNORED, MAX_DISKS, NAME_LEN};
+use stall_common::disk::{Disk, DiskState, Events, FILTERED, MAX_DISKS, NAME_LEN, NO_ROOM};
 use stall_common::loss::Loss;
 use stall_common::record::{Kind, NewDisk};
+use stall_common::request::OP_PLACES;
 
-use crate::kernel::{Gendisk, Request};
+use crate::kernel::{Request, copy_disk_name, dev_of};
 use crate::{counter, loss, params, record};
 
 /// By the address of the gendisk: hidden disks have no device number.
 #[map]
-static DISKS: HashMap<u64, Disk> = HashMap::with_max_entries(1024, 0);
+static DISKS: HashMap<u64, Disk> = HashMap::with_max_entries(2 * MAX_DISKS as u32, 0);
 
 /// The names of the disks to trace, when `Params::filter` is set: of a hidden disk sysfs tells
 /// the name only.
@@ -29,19 +30,44 @@ static DISK_COUNT: Array<u64> = Array::with_max_entries(1, 0);
 /// Index of a request's disk; `None` when it is not traced.
 #[inline(always)]
 pub(crate) fn index(request: Request) -> Option<u32> {
-    let disk = request.disk();
-    let dev = disk.dev();
+    let index = found(request);
+    (index < NO_ROOM).then_some(index)
+}
+
+/// Index of a disk by its address; `None` when it is not traced.
+#[inline(always)]
+pub(crate) fn index_at(disk: u64) -> Option<u32> {
+    let dev = dev_of(disk);
     let index = match known(disk, dev) {
         Some(index) => index,
-        None => introduce(disk, dev)?,
+        None => introduce(disk, dev),
     };
-    (index != IGNORED).then_some(index)
+    (index < NO_ROOM).then_some(index)
+}
+
+/// Counts a request that has ended on a disk for which there is no room.
+#[inline(never)]
+pub(crate) fn count_without_room(request: Request) {
+    if found(request) == NO_ROOM {
+        loss::count(Loss::DisksFull);
+    }
+}
+
+/// Index of a request's disk, or why there is none.
+#[inline(always)]
+fn found(request: Request) -> u32 {
+    let disk = request.disk();
+    let dev = disk.dev();
+    match known(disk.address(), dev) {
+        Some(index) => index,
+        None => introduce(disk.address(), dev),
+    }
 }
 
 #[inline(always)]
-fn known(disk: Gendisk, dev: u32) -> Option<u32> {
+fn known(disk: u64, dev: u32) -> Option<u32> {
     // SAFETY: elements are written whole and never deleted.
-    let known = unsafe { &*DISKS.get_ptr(disk.address())? };
+    let known = unsafe { &*DISKS.get_ptr(disk)? };
     (known.dev == dev).then_some(known.index)
 }
 
@@ -55,32 +81,33 @@ pub(crate) fn state(index: u32) -> Option<*mut DiskState> {
 #[inline(always)]
 pub(crate) fn count(disk: u16, op: u8, counter: impl FnOnce(*mut Events) -> *mut u64) {
     if let Some(state) = state(disk.into()) {
-        // SAFETY: the operation is masked to the array's 8 elements; the counter is a field of it.
+        // SAFETY: the operation is masked to the array's elements; the counter is a field of it.
         unsafe {
-            let events = &raw mut (*state).events[usize::from(op & 7)];
+            let events = &raw mut (*state).events[usize::from(op) & (OP_PLACES - 1)];
             counter::add(counter(events), 1);
         }
     }
 }
 
+/// By its address, which is a number here: what it is called is copied.
 #[inline(never)]
-fn introduce(disk: Gendisk, dev: u32) -> Option<u32> {
-    let index = if wanted(disk) { number()? } else { IGNORED };
+fn introduce(disk: u64, dev: u32) -> u32 {
+    let Some(index) = new_index(disk) else {
+        return NO_ROOM;
+    };
     let new = Disk { index, dev };
-    let if_absent = BPF_NOEXIST.into();
-    if DISKS.insert(disk.address(), new, if_absent).is_err() {
+    if DISKS.insert(disk, new, BPF_NOEXIST.into()).is_err() {
         // Another CPU was faster, and this number stays unused.
         if let Some(known) = known(disk, dev) {
-            return Some(known);
+            return known;
         }
         // Replaces a disk that is gone.
-        if DISKS.insert(disk.address(), new, 0).is_err() {
-            loss::count(Loss::DisksFull);
-            return None;
+        if DISKS.insert(disk, new, 0).is_err() {
+            return NO_ROOM;
         }
     }
-    if index == IGNORED {
-        return Some(IGNORED);
+    if index == FILTERED {
+        return FILTERED;
     }
     debug!((), "disk {} is {}:{}", index, dev >> 20, dev & 0xf_ffff);
     record::send(Kind::NewDisk, |to: *mut NewDisk| {
@@ -88,35 +115,31 @@ fn introduce(disk: Gendisk, dev: u32) -> Option<u32> {
         unsafe {
             (*to).disk = index;
             (*to).dev = dev;
-            disk.copy_name(&raw mut (*to).name);
+            copy_disk_name(disk, &raw mut (*to).name);
         }
     });
-    Some(index)
+    index
 }
 
-/// A request of a driver's own queue has no disk and is nobody's I/O.
+/// Of a new disk; `None` when it is to be tried again. What is sent to a driver's own queue has no disk and is nobody's I/O.
 #[inline(always)]
-fn wanted(disk: Gendisk) -> bool {
-    if disk.address() == 0 {
-        return false;
+fn new_index(disk: u64) -> Option<u32> {
+    if disk == 0 || !wanted(disk) {
+        return Some(FILTERED);
     }
+    let count = DISK_COUNT.get_ptr_mut(0)?;
+    // SAFETY: a pointer to an element of an array map.
+    let number = unsafe { counter::take(count) }?;
+    let is_room = number < MAX_DISKS as u64 && state(number as u32).is_some();
+    Some(if is_room { number as u32 } else { NO_ROOM })
+}
+
+#[inline(always)]
+fn wanted(disk: u64) -> bool {
     if !params::filtered() {
         return true;
     }
     let mut name = [0; NAME_LEN];
-    disk.copy_name(&raw mut name);
+    copy_disk_name(disk, &raw mut name);
     DISK_FILTER.get_ptr(name).is_some()
-}
-
-/// Of a new disk; [`IGNORED`] when there is no room, `None` when it is to be tried again.
-#[inline(always)]
-fn number() -> Option<u32> {
-    let count = DISK_COUNT.get_ptr_mut(0)?;
-    // SAFETY: a pointer to an element of an array map.
-    let index = unsafe { counter::take(count) };
-    if index.is_some_and(|index| index < MAX_DISKS as u64) {
-        return index.map(|index| index as u32);
-    }
-    loss::count(Loss::DisksFull);
-    index.map(|_| IGNORED)
 }

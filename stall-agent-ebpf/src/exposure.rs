@@ -9,7 +9,7 @@ use crate::{counter, loss};
 
 /// An element for each of `USE_ROWS`, and sized as it is.
 #[map]
-static SIDES: Array<Sides> = Array::with_max_entries(places(1), 0);
+static SIDES: Array<Sides> = Array::with_max_entries(places(8192, 1), 0);
 
 /// Counts a latency.
 #[inline(always)]

@@ -6,11 +6,11 @@ use stall_common::params::Params;
 static PARAMS: Params = Params {
     slow_ns: 0,
     stack_min_ns: 0,
-    record_budget: 0,
     filter: 0,
-    shard_mask: 0,
+    copies_mask: 0,
     noted: 0,
     typed_current: 0,
+    rows: 0,
     reserved: 0,
 };
 
@@ -27,8 +27,8 @@ macro_rules! param {
 
 param!(slow_ns => slow_ns: u64);
 param!(stack_min_ns => stack_min_ns: u64);
-param!(record_budget => record_budget: u32);
-param!(shard_mask => shard_mask: u32);
+param!(copies_mask => copies_mask: u32);
+param!(rows => rows: u32);
 
 /// Whether submissions are noted by their bio. The verifier knows that it does not change, and leaves out what depends on it:
 /// checking that is a quarter of the time that loading takes.

@@ -1,8 +1,8 @@
 //! What a submission needs to know of its disk and process, found with no look-up in a hash map when there was one like
 //! it on this CPU before.
 //!
-//! A place is taken only when the disk's address and number, the process's id and start and the operation are the same and
-//! no actor has ended since: so what comes where another disk or process was is looked up anew.
+//! A place is taken only when the disk's address and number, the process's id and start and the operation are the same: so what
+//! comes where another disk or process was is looked up anew.
 //!
 //! An interrupt may submit between any two instructions of the submission it interrupts. What it changes shows in the
 //! place's sequence; what it finds half written it leaves alone.
@@ -32,7 +32,7 @@ struct Asked {
     disk: u64,
     start_boottime_ns: u64,
     dev_tgid: u64,
-    ended_op: u64,
+    op: u64,
 }
 
 /// What is known of a submission by the running task; `None` when its disk is not traced.
@@ -44,7 +44,7 @@ pub(crate) fn known(
     tgid: u32,
     cpu: u32,
 ) -> Option<Known> {
-    let asked = asked(request.disk(), op, task, tgid)?;
+    let asked = asked(request.disk(), op, task, tgid, RECENT.get_ptr(0)?);
     let place = RECENT.get_ptr_mut(cpu * PLACES + asked.place());
     if let Some(known) = place.and_then(|place| find(place, &asked)) {
         return Some(known);
@@ -64,18 +64,14 @@ pub(crate) fn known(
     Some(known)
 }
 
-/// The actors that have ended are counted before any is looked up: what is kept of one that ends meanwhile is not found.
 #[inline(always)]
-fn asked(disk: Gendisk, op: u8, task: Task<impl Reach>, tgid: u32) -> Option<Asked> {
-    let ended = actor::ended()?;
-    // SAFETY: an element of an array map; volatile: other CPUs add.
-    let count = unsafe { ended.read_volatile() };
-    Some(Asked {
-        disk: disk.distance(ended),
+fn asked(disk: Gendisk, op: u8, task: Task<impl Reach>, tgid: u32, still: *const Recent) -> Asked {
+    Asked {
+        disk: disk.distance(still),
         start_boottime_ns: task.leader().start_boottime_ns(),
         dev_tgid: u64::from(disk.dev()) << 32 | u64::from(tgid),
-        ended_op: count << 32 | (u64::from(op) + 1),
-    })
+        op: u64::from(op) + 1,
+    }
 }
 
 impl Asked {
@@ -83,7 +79,7 @@ impl Asked {
     #[inline(always)]
     fn place(&self) -> u32 {
         let tgid = self.dev_tgid << 40;
-        let mixed = self.disk ^ tgid ^ (self.ended_op & 0xff);
+        let mixed = self.disk ^ tgid ^ self.op;
         (mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - PLACES_BITS)) as u32
     }
 }
@@ -103,7 +99,7 @@ fn find(place: *const Recent, asked: &Asked) -> Option<Known> {
         let other = (read_volatile(&raw const (*place).disk_at) ^ asked.disk)
             | (read_volatile(&raw const (*place).start_boottime_ns) ^ asked.start_boottime_ns)
             | (read_volatile(&raw const (*place).dev_tgid) ^ asked.dev_tgid)
-            | (read_volatile(&raw const (*place).ended_op) ^ asked.ended_op);
+            | (read_volatile(&raw const (*place).op) ^ asked.op);
         let again = read_volatile(&raw const (*place).sequence);
         (other == 0 && sequence & 1 == 0 && sequence == again).then_some(known)
     }
@@ -121,7 +117,7 @@ fn keep(place: *mut Recent, asked: &Asked, known: &Known) {
         write_volatile(&raw mut (*place).disk_at, asked.disk);
         write_volatile(&raw mut (*place).start_boottime_ns, asked.start_boottime_ns);
         write_volatile(&raw mut (*place).dev_tgid, asked.dev_tgid);
-        write_volatile(&raw mut (*place).ended_op, asked.ended_op);
+        write_volatile(&raw mut (*place).op, asked.op);
         write_volatile(&raw mut (*place).actor, known.actor);
         write_volatile(&raw mut (*place).row, known.row);
         write_volatile(&raw mut (*place).disk, known.disk);

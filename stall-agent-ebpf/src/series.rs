@@ -2,13 +2,15 @@
 
 use aya_ebpf::bindings::BPF_NOEXIST;
 use aya_ebpf::{macros::map, maps::Array, maps::HashMap};
-use stall_common::disk::{DiskState, Latency, Series};
+use stall_common::copies::place;
+use stall_common::disk::{DiskState, Latency, MAX_DISKS, SERIES_COPIED, Series};
 use stall_common::histogram::{BUCKETS, bucket};
 use stall_common::loss::Loss;
+use stall_common::request::{OP_PLACES, OPS};
 
 use crate::{counter, loss, params};
 
-/// Sized by user space: series x shards.
+/// Sized by user space: series and copies.
 #[map]
 static SERIES: Array<Series> = Array::with_max_entries(64, 0);
 
@@ -18,7 +20,7 @@ static SERIES_COUNT: Array<u64> = Array::with_max_entries(1, 0);
 
 /// By `disk << 8 | operation`.
 #[map]
-static SERIES_IDS: HashMap<u32, u32> = HashMap::with_max_entries(512, 0);
+static SERIES_IDS: HashMap<u32, u32> = HashMap::with_max_entries((MAX_DISKS * OPS) as u32, 0);
 
 /// A series that does not exist: beyond the end of the map.
 pub(crate) const NONE: u16 = u16::MAX;
@@ -26,8 +28,8 @@ pub(crate) const NONE: u16 = u16::MAX;
 /// Index of the series of a disk and operation.
 #[inline(always)]
 pub(crate) fn index(state: *mut DiskState, disk: u32, op: u8) -> u16 {
-    // SAFETY: the operation is masked to the array's 8 elements.
-    let known = unsafe { (*state).series[usize::from(op & 7)] };
+    // SAFETY: the operation is masked to the array's elements.
+    let known = unsafe { (*state).series[usize::from(op) & (OP_PLACES - 1)] };
     if known != 0 {
         return (known - 1) as u16;
     }
@@ -36,13 +38,14 @@ pub(crate) fn index(state: *mut DiskState, disk: u32, op: u8) -> u16 {
 
 /// A CPU's copy of a series.
 #[inline(always)]
-pub(crate) fn shard(series: u16, cpu: u32) -> Option<*mut Series> {
-    let mask = params::shard_mask();
-    let shard = SERIES.get_ptr_mut(u32::from(series) * (mask + 1) + (cpu & mask));
-    if shard.is_none() {
+pub(crate) fn copy(series: u16, cpu: u32) -> Option<*mut Series> {
+    let mask = params::copies_mask();
+    let place = place(series.into(), SERIES_COPIED, cpu & mask, mask + 1);
+    let copy = SERIES.get_ptr_mut(place);
+    if copy.is_none() {
         loss::count(Loss::SeriesFull);
     }
-    shard
+    copy
 }
 
 /// Counts a latency.
@@ -73,7 +76,7 @@ fn introduce(state: *mut DiskState, disk: u32, op: u8) -> u16 {
     };
     // SAFETY: elements are written once and never deleted; the operation is masked to the array.
     unsafe {
-        (*state).series[usize::from(op & 7)] = *number + 1;
+        (*state).series[usize::from(op) & (OP_PLACES - 1)] = *number + 1;
         *number as u16
     }
 }

@@ -23,6 +23,13 @@ pub const ACTIVE: u32 = 1;
 pub const KILLABLE: u32 = 2;
 /// In [`Sleep::flags`]: a `Task` record was sent.
 pub const ANNOUNCED: u32 = 4;
+/// In [`Sleep::flags`]: a wake-up came that ended no sleep that was seen to begin.
+pub const WOKEN: u32 = 8;
+
+/// In [`BlockedKey::kind`] and in records of sleeps: a fatal signal ends it.
+pub const KIND_KILLABLE: u32 = 1;
+/// In the same: it slept in `io_schedule()`.
+pub const KIND_IO_WAIT: u32 = 2;
 
 /// What a task in D waits for, and the part of a lock's `owner` that is a task.
 #[repr(u32)]
@@ -80,7 +87,7 @@ pub struct Sleep {
     pub short_sleeps: u64,
     /// Id of the task: given once, never reused.
     pub task: u32,
-    /// [`ACTIVE`], [`KILLABLE`], [`ANNOUNCED`].
+    /// [`ACTIVE`], [`KILLABLE`], [`ANNOUNCED`], [`WOKEN`].
     pub flags: u32,
 }
 
@@ -93,8 +100,8 @@ pub struct BlockedKey {
     pub stack: u64,
     /// Id of the task.
     pub task: u32,
-    /// 1 for killable sleeps.
-    pub killable: u32,
+    /// [`KIND_KILLABLE`], [`KIND_IO_WAIT`].
+    pub kind: u32,
 }
 
 /// Value of `BLOCKED`. Counted at the wake-up.
@@ -139,15 +146,19 @@ pub struct DTask {
     pub holder_tgid: u32,
     /// [`Lock`] as a number; with [`Lock::None`] the holder's other fields mean nothing.
     pub lock: u32,
-    /// Always 0.
-    pub reserved: u32,
+    /// 1 when it sleeps in `io_schedule()`.
+    pub io_wait: u32,
+    /// Where it is, to find it by what points to it.
+    pub task_at: u64,
+    /// Where its stack begins.
+    pub stack_at: u64,
     /// Its name.
     pub holder_comm: [u8; crate::actor::COMM_LEN],
     /// Return addresses, innermost first.
     pub frames: [u64; crate::stack::DEPTH],
 }
 
-crate::abi!(Sleep: 40, BlockedKey: 16, Blocked: 32, DTask: 96 + 8 * crate::stack::DEPTH);
+crate::abi!(Sleep: 40, BlockedKey: 16, Blocked: 32, DTask: 112 + 8 * crate::stack::DEPTH);
 
 #[cfg(test)]
 mod tests {

@@ -104,4 +104,194 @@ mod tests {
             }
         }
     }
+
+    /// What CPUs do to a disk's clock, in all the orders there are: a step is what no other CPU sees half done. It is what
+    /// `discard.rs` of the programs does, with the word as the number of starts that no stop has met.
+    mod model {
+        use std::collections::HashSet;
+
+        /// Where a CPU is in what it does.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        enum At {
+            /// Of `started`: counts, looks, adds, inserts, takes back.
+            Count,
+            Look,
+            Add,
+            Insert,
+            TakeBack,
+            /// A completion can find the discard from here on.
+            Publish,
+            /// Waits until it can.
+            Find,
+            /// Of `ended`: discounts, looks whether any is left, deletes, adds, looks again; then as `started`, and again.
+            Discount,
+            AnyLeft,
+            Delete,
+            AddStop,
+            Again,
+            AgainLook,
+            AgainAdd,
+            AgainInsert,
+            AgainTakeBack,
+            Done,
+        }
+
+        #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+        struct State {
+            in_flight: i8,
+            going: bool,
+            /// Starts without a stop.
+            word: i8,
+            published: [bool; 3],
+            /// What each CPU has still to do, and where it is in the first of it.
+            cpus: [(Vec<&'static [At]>, At); 3],
+        }
+
+        const STARTED: &[At] = &[At::Count];
+        const ENDED: &[At] = &[At::Discount];
+        const PUBLISHED: &[At] = &[At::Publish];
+        const FOUND: &[At] = &[At::Find];
+
+        impl State {
+            fn of(tasks: [&[&'static [At]]; 3]) -> Self {
+                let cpus = tasks.map(|tasks| {
+                    let mut left = tasks.to_vec();
+                    let first = if left.is_empty() {
+                        At::Done
+                    } else {
+                        left.remove(0)[0]
+                    };
+                    (left, first)
+                });
+                Self {
+                    in_flight: 0,
+                    going: false,
+                    word: 0,
+                    published: [false; 3],
+                    cpus,
+                }
+            }
+
+            /// After a step of a CPU; `None` when it has none to take.
+            fn step(&self, cpu: usize) -> Option<Self> {
+                let mut next = self.clone();
+                let mut done = false;
+                let at = match self.cpus[cpu].1 {
+                    At::Done => return None,
+                    At::Count => {
+                        next.in_flight += 1;
+                        At::Look
+                    }
+                    At::Look if self.going => At::Done,
+                    At::Look => At::Add,
+                    At::Add => {
+                        next.word += 1;
+                        At::Insert
+                    }
+                    At::Insert if self.going => At::TakeBack,
+                    At::Insert => {
+                        next.going = true;
+                        At::Done
+                    }
+                    At::TakeBack => {
+                        next.word -= 1;
+                        At::Done
+                    }
+                    At::Publish => {
+                        next.published[cpu] = true;
+                        At::Done
+                    }
+                    At::Find if !self.published.contains(&true) => return None,
+                    At::Find => At::Done,
+                    At::Discount => {
+                        next.in_flight -= 1;
+                        At::AnyLeft
+                    }
+                    At::AnyLeft if self.in_flight != 0 => At::Done,
+                    At::AnyLeft => At::Delete,
+                    At::Delete if !self.going => At::Done,
+                    At::Delete => {
+                        next.going = false;
+                        At::AddStop
+                    }
+                    At::AddStop => {
+                        next.word -= 1;
+                        At::Again
+                    }
+                    At::Again if self.in_flight == 0 => At::Done,
+                    At::Again => At::AgainLook,
+                    At::AgainLook if self.going => At::Done,
+                    At::AgainLook => At::AgainAdd,
+                    At::AgainAdd => {
+                        next.word += 1;
+                        At::AgainInsert
+                    }
+                    At::AgainInsert if self.going => At::AgainTakeBack,
+                    At::AgainInsert => {
+                        next.going = true;
+                        At::AnyLeft
+                    }
+                    At::AgainTakeBack => {
+                        next.word -= 1;
+                        At::Done
+                    }
+                };
+                if at == At::Done {
+                    done = true;
+                }
+                let (left, place) = &mut next.cpus[cpu];
+                *place = if done && !left.is_empty() {
+                    left.remove(0)[0]
+                } else {
+                    at
+                };
+                Some(next)
+            }
+
+            /// With nothing left to do, the clock goes if a discard is in flight, and has a start that no stop has met if it goes.
+            fn is_right_at_rest(&self) -> bool {
+                let rests = self.cpus.iter().all(|(_, at)| *at == At::Done);
+                let right = self.going == (self.in_flight != 0)
+                    && self.word == i8::from(self.going)
+                    && self.in_flight >= 0;
+                !rests || right
+            }
+        }
+
+        /// The first state at rest that is wrong, if any order leads to one.
+        fn wrong(tasks: [&[&'static [At]]; 3]) -> Option<State> {
+            let (mut seen, mut next) = (HashSet::new(), vec![State::of(tasks)]);
+            while let Some(state) = next.pop() {
+                if !state.is_right_at_rest() {
+                    return Some(state);
+                }
+                if seen.insert(state.clone()) {
+                    next.extend((0..3).filter_map(|cpu| state.step(cpu)));
+                }
+            }
+            assert!(seen.len() > 20, "{} states are not all", seen.len());
+            None
+        }
+
+        #[test]
+        fn whatever_the_order_the_clock_is_right_at_rest() {
+            let one: &[&[At]] = &[STARTED, ENDED];
+            let two: &[&[At]] = &[STARTED, ENDED, STARTED, ENDED];
+            let stays: &[&[At]] = &[STARTED];
+            for tasks in [[one, one, one], [two, two, one], [one, two, stays]] {
+                assert_eq!(wrong(tasks), None);
+            }
+        }
+
+        /// A discard that is found by the search of all queues ends on another CPU as soon as it can be found.
+        #[test]
+        fn a_discard_is_counted_before_it_can_be_found() {
+            let found: &[&[At]] = &[FOUND, ENDED];
+            let one: &[&[At]] = &[STARTED, ENDED];
+            assert_eq!(wrong([&[STARTED, PUBLISHED], found, one]), None);
+            let state = wrong([&[PUBLISHED, STARTED], found, &[]]);
+            let state = state.expect("published first, it can end before it is counted");
+            assert!(state.going && state.in_flight == 0, "{state:?}");
+        }
+    }
 }

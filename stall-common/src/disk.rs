@@ -1,20 +1,22 @@
 //! Disks, and what is counted per disk and operation.
 
 use crate::histogram::BUCKETS;
-use crate::request::OPS;
+use crate::request::OP_PLACES;
 
 /// Disks that can be told apart in one trace.
-pub const MAX_DISKS: usize = 64;
+pub const MAX_DISKS: usize = 512;
 /// `DISK_NAME_LEN`.
 pub const NAME_LEN: usize = 32;
-/// Index of a disk that is not traced.
-pub const IGNORED: u32 = u32::MAX;
+/// Index of a disk that is not to be traced, and of what is sent to no disk.
+pub const FILTERED: u32 = u32::MAX;
+/// Index of a disk that is to be traced, and for which there is no room.
+pub const NO_ROOM: u32 = u32::MAX - 1;
 
 /// Value of `DISKS`; the key is the address of the `struct gendisk`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct Disk {
-    /// Index, or [`IGNORED`].
+    /// Index, [`FILTERED`] or [`NO_ROOM`].
     pub index: u32,
     /// `major << 20 | minor`, to tell a `gendisk` allocated where another one was.
     pub dev: u32,
@@ -29,9 +31,9 @@ pub struct DiskState {
     /// Discards in flight now.
     pub discards_in_flight: u64,
     /// Index of the [`Series`] of each operation plus one; 0 before the first request.
-    pub series: [u32; OPS],
+    pub series: [u32; OP_PLACES],
     /// What happens rarely, per operation.
-    pub events: [Events; OPS],
+    pub events: [Events; OP_PLACES],
 }
 
 /// Counts of what happens rarely to requests of one disk and operation.
@@ -68,7 +70,10 @@ pub enum Latency {
 /// Number of [`Latency`] kinds.
 pub const LATENCIES: usize = 4;
 
-/// Element of `SERIES`: one disk, one operation, one shard. Index: series * shards + shard.
+/// Series that have copies ([`crate::copies`]).
+pub const SERIES_COPIED: u32 = 64;
+
+/// Element of `SERIES`: one disk, one operation, in one copy.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct Series {
@@ -98,6 +103,6 @@ pub const fn dev(major: u32, minor: u32) -> u32 {
 crate::abi!(
     Disk: 8,
     Events: 48,
-    DiskState: 16 + 4 * OPS + 48 * OPS,
+    DiskState: 16 + 4 * OP_PLACES + 48 * OP_PLACES,
     Series: 48 + 4 * BUCKETS * LATENCIES,
 );

@@ -39,16 +39,50 @@ layout! {
     request_start_time_ns,
     /// `request.bio`, the first
     request_bio,
-    /// `request.mq_hctx`; absent also when something else that leads to the requests in flight is
-    request_mq_hctx,
+    /// `request.biotail`, the last
+    request_biotail,
     /// `request.state`, `u32`
     request_state,
-    /// `blk_mq_hw_ctx.tags`
-    hctx_tags,
     /// `blk_mq_tags.nr_tags`, `u32`
     tags_nr_tags,
     /// `blk_mq_tags.rqs`, by tag
     tags_rqs,
+    /// `request_queue.tag_set`
+    queue_tag_set,
+    /// `blk_mq_tag_set.tags`, by hardware queue
+    tag_set_tags,
+    /// `blk_mq_tag_set.nr_hw_queues`, `u32`
+    tag_set_queues,
+    /// `gendisk.queue`
+    disk_queue,
+    /// `bdev_inode.bdev.bd_disk`; absent also when something else that leads to all disks is
+    device_disk,
+    /// `bdev_inode.vfs_inode.i_sb`
+    device_superblock,
+    /// `bdev_inode.vfs_inode.i_sb_list`
+    device_node,
+    /// `super_block.s_inodes`
+    superblock_inodes,
+    /// `super_block.s_magic`
+    superblock_magic,
+    /// `super_block.s_list`
+    superblock_next,
+    /// `super_block.s_list.prev`
+    superblock_previous,
+    /// `vfsmount.mnt_sb`
+    mount_superblock,
+    /// `fs_struct.root.mnt`
+    fs_root_mount,
+    /// `task_struct.fs`
+    task_fs,
+    /// `task_struct.stack`; absent also when something else that leads to who waits for a request is
+    task_stack,
+    /// `bio.bi_private`
+    bio_private,
+    /// `iomap_dio.submit.waiter`
+    iomap_dio_waiter,
+    /// `blkdev_dio.waiter`
+    blkdev_dio_waiter,
     /// `bio.bi_opf`, `u32`
     bio_opf,
     /// `bio.bi_blkg`, with `CONFIG_BLK_CGROUP`; absent also when something behind it is
@@ -100,6 +134,10 @@ layout! {
     task_on_cpu,
     /// `task_struct.on_cpu`, `u8`, since then
     task_on_cpu_byte,
+    /// The byte of `task_struct` that has the bit `in_iowait`
+    task_io_wait,
+    /// `task_struct.pi_lock.raw_lock`, `u32`: not 0 while somebody wakes the task
+    task_pi_lock,
     /// `task_struct.blocker`: the lock waited for, its kind in the low 2 bits (6.16 and later, with
     /// `CONFIG_DETECT_HUNG_TASK_BLOCKER`)
     task_blocker,
@@ -117,6 +155,8 @@ layout! {
     rqf_flush_seq,
     /// Not an offset: `MQ_RQ_IN_FLIGHT` in `request.state`
     mq_rq_in_flight,
+    /// Not an offset: the mask of `in_iowait` in its byte
+    io_wait_bit,
 }
 
-crate::abi!(Layout: 46 * 4);
+crate::abi!(Layout: 66 * 4);

@@ -10,12 +10,14 @@
 pub mod actor;
 pub mod blocked;
 pub mod control;
+pub mod copies;
 pub mod discard;
 pub mod disk;
 pub mod exposure;
 pub mod histogram;
 pub mod layout;
 pub mod loss;
+pub mod older;
 pub mod owner;
 pub mod params;
 pub mod place;

@@ -27,7 +27,7 @@ losses! {
     ActorsFull = "actors_map_full",
     /// A completion not counted for its actor: `USES` was full
     UsesFull = "uses_map_full",
-    /// A request of a disk beyond `MAX_DISKS`, or `DISKS` was full
+    /// A request of a disk for which there was no room: beyond `MAX_DISKS`, or `DISKS` was full
     DisksFull = "disks_map_full",
     /// A request without histograms: `SERIES` was full
     SeriesFull = "series_map_full",
@@ -41,6 +41,8 @@ losses! {
     BlockedFull = "blocked_map_full",
     /// A stack not kept: `STACKS` was full
     StacksFull = "stacks_map_full",
+    /// A process, task or row not known for want of a number: several CPUs asked for one at once, again and again
+    Contended = "numbers_contended",
     /// A stack that could not be walked
     StackWalk = "stack_walk_failed",
     /// A record not sent: the ring buffer was full

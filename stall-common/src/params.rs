@@ -8,17 +8,17 @@ pub struct Params {
     pub slow_ns: u64,
     /// A sleep of at least this gets its stack taken, ns.
     pub stack_min_ns: u64,
-    /// Records of slow requests, discards and long sleeps that may be sent per interval.
-    pub record_budget: u32,
     /// 1 when only disks listed in `DISK_FILTER` are traced.
     pub filter: u32,
     /// Copies of each histogram, less one; a power of two less one. The CPU's number is masked
     /// with it.
-    pub shard_mask: u32,
+    pub copies_mask: u32,
     /// 1 when `block_getrq` notes who submits: on kernels without `block_io_start`.
     pub noted: u32,
     /// 1 where programs can have the running task with its type (`bpf_get_current_task_btf`, 5.11).
     pub typed_current: u32,
+    /// Rows of uses.
+    pub rows: u32,
     /// Always 0.
     pub reserved: u32,
 }

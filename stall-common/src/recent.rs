@@ -16,8 +16,8 @@ pub struct Recent {
     pub start_boottime_ns: u64,
     /// The disk's number above, the process's tgid below.
     pub dev_tgid: u64,
-    /// Actors that had ended above; below, the operation plus one, so that a place that was never used fits nothing.
-    pub ended_op: u64,
+    /// The operation plus one, so that a place that was never used fits nothing.
+    pub op: u64,
     /// Odd while the place is written; every writing makes it another.
     pub sequence: u32,
     /// Id of the actor.
@@ -26,7 +26,7 @@ pub struct Recent {
     pub row: u32,
     /// Index of the disk.
     pub disk: u16,
-    /// Index of its series of the operation, without shard.
+    /// Index of its series of the operation, without copy.
     pub series: u16,
     /// Fills a cache line: elements of an array map begin 16 bytes into one.
     pub padding: [u64; 2],

@@ -42,6 +42,29 @@ impl Kind {
     }
 }
 
+/// Element of `BUDGETS`, of which each kind of record that may come in masses has one: how many are sent in an interval.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Budget {
+    /// Sent so far; user space sets it back when it begins an interval.
+    pub sent: u64,
+    /// No more are sent than this.
+    pub most: u32,
+    /// One of so many is sent, drawn at random: as many as let the interval before have kept within it. 0 is as 1.
+    pub one_of: u32,
+}
+
+/// Index of the budget of slow requests.
+pub const SLOW_REQUESTS: u32 = 0;
+/// Of discards.
+pub const DISCARDS: u32 = 1;
+/// Of sleeps.
+pub const SLEEPS: u32 = 2;
+/// Budgets there are.
+pub const BUDGETS: u32 = 3;
+/// Slow requests of a row of uses that are not thinned out, by copy of the row.
+pub const FEW: u64 = 32;
+
 /// First bytes of each record.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
@@ -88,7 +111,7 @@ pub struct Process {
 pub struct NewDisk {
     /// Header.
     pub header: Header,
-    /// Index.
+    /// Index; [`crate::disk::NO_ROOM`] for one that is not measured.
     pub disk: u32,
     /// `major << 20 | minor`
     pub dev: u32,
@@ -144,8 +167,8 @@ pub struct EndedSleep {
     pub stack: u64,
     /// Id of the task.
     pub task: u32,
-    /// 1 for a killable sleep.
-    pub killable: u32,
+    /// [`crate::blocked::KIND_KILLABLE`], [`crate::blocked::KIND_IO_WAIT`].
+    pub kind: u32,
     /// `start_boottime` of the thread that ran where the wake-up was done: the waker, unless an interrupt
     /// was.
     pub waker_start_boottime_ns: u64,
@@ -177,6 +200,7 @@ pub struct Exit {
 
 crate::abi!(
     Header: 16,
+    Budget: 16,
     Process: 16 + 16 + 24 + COMM_LEN + ARGS_LEN,
     NewDisk: 24 + NAME_LEN,
     Task: 40 + COMM_LEN,

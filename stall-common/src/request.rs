@@ -7,7 +7,7 @@
 pub enum Op {
     /// `REQ_OP_READ`
     Read = 0,
-    /// `REQ_OP_WRITE` with data
+    /// `REQ_OP_WRITE` with data that somebody waits for: with `REQ_SYNC`, `REQ_FUA` or `REQ_PREFLUSH`, as `op_is_sync()` has it
     Write = 1,
     /// `REQ_OP_WRITE | REQ_PREFLUSH` without data: an `fsync` waiting for the device's cache. The
     /// kernel counts it as a write; it is never issued itself.
@@ -22,10 +22,17 @@ pub enum Op {
     WriteZeroes = 6,
     /// Zone management, driver private and whatever comes
     Other = 7,
+    /// `REQ_OP_WRITE` with data and without any of these: writeback
+    AsyncWrite = 8,
+    /// `REQ_OP_READ | REQ_RAHEAD`. The page cache sets it on all it reads at once, also where somebody waits for the first
+    /// page of them: that shows in the sleep of the task that does.
+    ReadAhead = 9,
 }
 
 /// Number of [`Op`]s.
-pub const OPS: usize = 8;
+pub const OPS: usize = 10;
+/// Elements of an array with one for each [`Op`], such that a number masked with [`OP_PLACES`] - 1 is within it.
+pub const OP_PLACES: usize = OPS.next_power_of_two();
 
 impl Op {
     /// All, in the order of their numbers.
@@ -38,17 +45,20 @@ impl Op {
         Self::SecureErase,
         Self::WriteZeroes,
         Self::Other,
+        Self::AsyncWrite,
+        Self::ReadAhead,
     ];
 
-    /// From the low byte of `request.cmd_flags` and whether it is an empty preflush. The codes
-    /// are the same on every kernel from 5.10 to 7.3; user space checks them against the enum in
-    /// BTF before load.
+    /// From `request.cmd_flags` and whether there is data. The codes and bits are the same on every kernel from 5.10 to 7.3;
+    /// user space checks them against the enums in BTF before load.
     #[inline(always)]
     #[must_use]
-    pub const fn from_code(code: u32, empty_preflush: bool) -> Self {
-        match code {
+    pub const fn from_flags(flags: u32, has_data: bool) -> Self {
+        match flags & OP_MASK {
+            0 if flags & READ_AHEAD != 0 => Self::ReadAhead,
             0 => Self::Read,
-            1 if empty_preflush => Self::Preflush,
+            1 if flags & PREFLUSH != 0 && !has_data => Self::Preflush,
+            1 if flags & (SYNC | FUA | PREFLUSH) == 0 => Self::AsyncWrite,
             1 => Self::Write,
             2 => Self::Flush,
             3 => Self::Discard,
@@ -58,18 +68,25 @@ impl Op {
         }
     }
 
-    /// The number of [`Self::from_code`], computed without a choice for each operation: the kernel's verifier follows every
-    /// choice to the end of the program, so that eight of them make it take eight times as long.
+    /// The number of [`Self::from_flags`], computed without a choice for each operation: the kernel's verifier follows every
+    /// choice to the end of the program, so that ten of them make it take ten times as long.
     #[inline(always)]
     #[must_use]
-    pub const fn number(code: u32, empty_preflush: bool) -> u8 {
+    pub const fn number(flags: u32, has_data: bool) -> u8 {
+        let code = flags & OP_MASK;
         if code >= CODES {
             return Self::Other as u8;
         }
-        let numbers = if empty_preflush {
+        // Of a read whether it is ahead, of a write whether it is waited for, where the other is no question.
+        let ahead = flags >> READ_AHEAD.trailing_zeros();
+        let waited = flags >> SYNC.trailing_zeros()
+            | flags >> FUA.trailing_zeros()
+            | flags >> PREFLUSH.trailing_zeros();
+        let is_unwaited = ((ahead & !code) | (!waited & code)) & 1;
+        let numbers = if !has_data && flags & PREFLUSH != 0 {
             EMPTY_PREFLUSH
         } else {
-            NUMBERS
+            NUMBERS ^ ((NUMBERS ^ UNWAITED) * is_unwaited as u64)
         };
         ((numbers >> (code * BITS)) & ((1 << BITS) - 1)) as u8
     }
@@ -78,13 +95,14 @@ impl Op {
 /// Codes below have a number of their own, of so many bits.
 const CODES: u32 = 16;
 const BITS: u32 = 4;
-const NUMBERS: u64 = numbers(false);
-const EMPTY_PREFLUSH: u64 = numbers(true);
+const NUMBERS: u64 = numbers(SYNC, true);
+const UNWAITED: u64 = numbers(READ_AHEAD, true);
+const EMPTY_PREFLUSH: u64 = numbers(PREFLUSH, false);
 
-const fn numbers(empty_preflush: bool) -> u64 {
+const fn numbers(flags: u32, has_data: bool) -> u64 {
     let (mut numbers, mut code) = (0, 0);
     while code < CODES {
-        let op = Op::from_code(code, empty_preflush);
+        let op = Op::from_flags(code | flags, has_data);
         numbers |= (op as u64) << (code * BITS);
         code += 1;
     }
@@ -93,9 +111,14 @@ const fn numbers(empty_preflush: bool) -> u64 {
 
 /// `REQ_OP_MASK`: the low byte of `request.cmd_flags`.
 pub const OP_MASK: u32 = 0xff;
-/// `REQ_PREFLUSH`. Bit 18 on every kernel from 5.10 to 7.3 (`__REQ_PREFLUSH`); user space reads
-/// the enum.
+/// `REQ_SYNC`: somebody waits for it.
+pub const SYNC: u32 = 1 << 11;
+/// `REQ_FUA`: it ends when it is on the medium.
+pub const FUA: u32 = 1 << 17;
+/// `REQ_PREFLUSH`: the cache is flushed before it.
 pub const PREFLUSH: u32 = 1 << 18;
+/// `REQ_RAHEAD`: read before anybody has asked.
+pub const READ_AHEAD: u32 = 1 << 19;
 
 /// In [`Request::flags`]: submitted and not yet ended.
 pub const ACTIVE: u8 = 1;
@@ -104,8 +127,6 @@ pub const OLDER: u8 = 2;
 
 /// In [`Request::flags`]: it moves the discard clock until it ends.
 pub const CLOCKED: u8 = 4;
-/// In [`Request::flags`], for all lives: its hardware queue was searched for older requests.
-pub const SEARCHED: u8 = 8;
 /// In [`Request::flags`]: it came back from the driver, and has not gone there again.
 pub const CAME_BACK: u8 = 16;
 
@@ -141,11 +162,11 @@ pub struct Request {
     pub tid: u32,
     /// Index of the disk.
     pub disk: u16,
-    /// Index of its [`crate::disk::Series`], without shard.
+    /// Index of its [`crate::disk::Series`], without copy.
     pub series: u16,
     /// [`Op`] as a number.
     pub op: u8,
-    /// [`ACTIVE`], [`OLDER`], [`CLOCKED`], [`SEARCHED`], [`CAME_BACK`].
+    /// [`ACTIVE`], [`OLDER`], [`CLOCKED`], [`CAME_BACK`].
     pub flags: u8,
     /// Times it was requeued.
     pub requeues: u16,
@@ -161,12 +182,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_code_has_one_number_however_it_is_found() {
+    fn flags_have_one_number_however_it_is_found() {
+        let bits = [SYNC, FUA, PREFLUSH, READ_AHEAD, 1 << 20];
         for code in 0..=OP_MASK {
-            for empty_preflush in [false, true] {
-                let op = Op::from_code(code, empty_preflush);
-                assert_eq!(Op::number(code, empty_preflush), op as u8, "{code}");
+            for chosen in 0..1 << bits.len() {
+                let set = bits
+                    .iter()
+                    .enumerate()
+                    .filter(|(at, _)| chosen >> at & 1 == 1);
+                let flags = set.fold(code, |flags, (_, bit)| flags | bit);
+                for has_data in [false, true] {
+                    let op = Op::from_flags(flags, has_data);
+                    assert_eq!(Op::number(flags, has_data), op as u8, "{flags:x}");
+                }
             }
         }
+    }
+
+    #[test]
+    fn nobody_waits_for_writeback_and_read_ahead() {
+        let of = |flags| Op::from_flags(flags, true);
+        assert_eq!(of(1), Op::AsyncWrite);
+        assert_eq!([SYNC, FUA, PREFLUSH].map(|bit| of(1 | bit)), [Op::Write; 3]);
+        assert_eq!([of(0), of(SYNC)], [Op::Read; 2]);
+        assert_eq!(of(READ_AHEAD), Op::ReadAhead);
+        assert_eq!(of(3 | READ_AHEAD), Op::Discard);
     }
 }

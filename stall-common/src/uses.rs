@@ -1,21 +1,21 @@
 //! Who used a disk for what: the sums of one actor, disk and operation.
 //!
-//! Each has a row, whose number does not change. The first [`COPIED`] rows, which on most hosts are all, have as
-//! many copies as the series have, each counted by a group of CPUs and summed up when read: else every CPU would
-//! write the same cache lines for each request of a busy process.
+//! Each has a row, whose number does not change. The first [`COPIED`] rows have copies ([`crate::copies`]), each counted by a
+//! group of CPUs and summed up when read.
 
-/// Rows there are.
-pub const ROWS: u32 = 8192;
+use crate::copies;
+
 /// Rows that have copies.
 pub const COPIED: u32 = 512;
-/// Numbers that two CPUs may waste when they meet over a new row.
-const WASTED: u32 = 64;
+/// Elements of `USE_NUMBERS`, in which user space gives numbers of rows, and takes up again those of actors that have ended; a
+/// power of two, and the most rows there can be.
+pub const NUMBERS: u32 = 1 << 15;
 /// Stands for no row.
 pub const NO_ROW: u32 = u32::MAX;
 
 /// Key of `USES`, whose value is the number of the row.
 #[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UseKey {
     /// Id of the actor.
     pub actor: u32,
@@ -30,6 +30,9 @@ pub struct UseKey {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Use {
+    /// The row's key in one word ([`owner`]), in each copy; 0 while it is nobody's. What is counted by a number that was kept
+    /// since another had the row is told by this.
+    pub owner: u64,
     /// Requests completed.
     pub ops: u64,
     /// Bytes completed, those of partial completions included.
@@ -58,10 +61,30 @@ pub struct Use {
     /// Sum of time during which a discard was in flight.
     pub overlap_ns: u64,
     /// Fills two cache lines, of which a request that is neither slow nor exposed writes the first.
-    pub padding: [u64; 3],
+    pub padding: [u64; 2],
+}
+
+/// [`Use::owner`] of a row.
+#[inline(always)]
+#[must_use]
+pub const fn owner(key: UseKey) -> u64 {
+    (key.actor as u64) << 32 | (key.disk as u64) << 16 | (key.op as u64 & 0x7fff) << 1 | 1
 }
 
 impl Use {
+    /// Whose row it is; `None` for one that is free.
+    #[must_use]
+    pub const fn key(&self) -> Option<UseKey> {
+        if self.owner == 0 {
+            return None;
+        }
+        Some(UseKey {
+            actor: (self.owner >> 32) as u32,
+            disk: (self.owner >> 16) as u16,
+            op: (self.owner as u16) >> 1,
+        })
+    }
+
     /// Sum of completed - queued.
     #[must_use]
     pub const fn total_ns(&self) -> u64 {
@@ -69,28 +92,17 @@ impl Use {
     }
 }
 
-/// Elements of `USE_ROWS` and `SIDES` for so many copies.
+/// Elements of `USE_ROWS` and `SIDES` for so many rows and copies.
 #[must_use]
-pub const fn places(copies: u32) -> u32 {
-    ROWS + WASTED + COPIED * (copies - 1)
+pub const fn places(rows: u32, copies: u32) -> u32 {
+    copies::places(rows, COPIED, copies)
 }
 
-/// Where a copy of a row is in `USE_ROWS` and `SIDES`: what a group of CPUs writes lies together. A row that has one
-/// copy only is there for every `copy`. [`NO_ROW`] is no row.
+/// Where a copy of a row is in `USE_ROWS` and `SIDES`. [`NO_ROW`] is no row.
 #[inline(always)]
 #[must_use]
 pub const fn place(row: u32, copy: u32, copies: u32) -> u32 {
-    if row < COPIED {
-        copy * COPIED + row
-    } else {
-        (copies - 1) * COPIED + row
-    }
-}
-
-/// How many copies a row has.
-#[must_use]
-pub const fn copies_of(row: u32, copies: u32) -> u32 {
-    if row < COPIED { copies } else { 1 }
+    copies::place(row, COPIED, copy, copies)
 }
 
 crate::abi!(UseKey: 8, Use: 128);
@@ -100,15 +112,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_copy_of_every_row_has_a_place_of_its_own() {
-        for copies in [1, 2, 16] {
-            let rows = 0..ROWS + WASTED;
-            let all = rows.flat_map(|row| {
-                (0..copies_of(row, copies)).map(move |copy| place(row, copy, copies))
-            });
-            let mut all: Vec<u32> = all.collect();
-            all.sort_unstable();
-            assert!(all.into_iter().eq(0..places(copies)));
+    fn a_row_tells_whose_it_is() {
+        assert_eq!(Use::default().key(), None);
+        for (actor, disk, op) in [(0, 0, 0), (7, 511, 9), (u32::MAX, u16::MAX, 0x7fff)] {
+            let key = UseKey { actor, disk, op };
+            let row = Use {
+                owner: owner(key),
+                ..Use::default()
+            };
+            assert_eq!(row.key(), Some(key));
         }
     }
 }

@@ -4,7 +4,8 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use stall_agent::capture::Op as Seen;
+use nix::unistd::Pid;
+use stall_agent::capture::{IntervalDisk, Op as Seen, UnfinishedRequest};
 use stall_tests::slow_disk::{Op, OpRecord};
 use stall_tests::spawned::wait_for_d_state;
 use stall_tests::staged::StagedDisk;
@@ -20,6 +21,7 @@ pub(crate) const TESTS: &[Test] = &[
     Test::new("a_sleep_and_a_request_that_end_in_the_window", ended),
     Test::new("a_sleep_and_a_request_that_outlast_it", outlasting),
     Test::new("a_discard_that_began_before_and_never_ends", stuck_discard),
+    Test::new("a_disk_that_hangs_and_gets_nothing_new", silent),
     Test::new("a_discard_that_began_before_and_ends", ending_discard),
 ];
 
@@ -129,7 +131,78 @@ fn outlasting() -> Result<()> {
         told.before_ns,
         &(2_700 * MS..3_900 * MS),
     )?;
-    same("ended reads", trace.ops(&disk, Seen::Read), 0)
+    same("ended reads", trace.ops(&disk, Seen::Read), 0)?;
+    let rows = trace.unfinished(&disk);
+    same("unfinished requests", rows.len() as u64, 1)?;
+    is_told(&trace, rows[0], Seen::Read, read, done.pid)
+}
+
+/// A request from before the window that has not ended is there with its own stamp, and whoever waits for it.
+fn is_told(
+    trace: &Trace,
+    row: &UnfinishedRequest,
+    op: Seen,
+    asked: &OpRecord,
+    waits: Pid,
+) -> Result<()> {
+    note!("{row:?}");
+    ensure!(row.op == op && row.older, "{row:?} is no older {op:?}");
+    let start = asked.arrival_ns;
+    close("its start", row.queued_ns, start, 0.0, 5 * MS)?;
+    same(
+        "who waits for it",
+        row.actor.into(),
+        trace.actor(waits)?.id.into(),
+    )?;
+    same(
+        "its thread",
+        row.tid.into(),
+        waits.as_raw().cast_unsigned().into(),
+    )
+}
+
+/// Check that where a discard and a read hang from before the trace and nothing else comes, both are found, with their ages and
+/// with who waits for them, and the discard's clock runs from the start.
+fn silent() -> Result<()> {
+    let disk = StagedDisk::builder().size(1 << 30).start()?;
+    let trimmer = hanging_discard(&disk)?;
+    let reader = Load::start("early-reader", &disk.device(), &["read:8192:4096"])?;
+    wait_for_d_state(reader.pid(), IN_D_WITHIN)?;
+    thread::sleep(SHARE);
+    let tracing = Agent::everywhere().start()?;
+    thread::sleep(Duration::from_secs(2));
+    let trace = tracing.stop()?;
+    disk.control().release(None)?;
+    let (trimmed, read) = (trimmer.wait()?, reader.wait()?);
+    let rows = trace.unfinished(&disk);
+    same("unfinished requests", rows.len() as u64, 2)?;
+    is_told(
+        &trace,
+        rows[0],
+        Seen::Discard,
+        only_read(&trimmed)?,
+        trimmed.pid,
+    )?;
+    is_told(&trace, rows[1], Seen::Read, only_read(&read)?, read.pid)?;
+    let window = trace.capture.window.length_ns();
+    let seen = trace.disk(&disk)?;
+    close(
+        "time with a discard",
+        seen.discard_busy_ns,
+        window,
+        0.0,
+        50 * MS,
+    )?;
+    let index = trace.index(&disk);
+    let counted = trace.capture.intervals.iter().flat_map(|it| &it.disks);
+    let mut counted = counted.filter(|row| Some(row.disk) == index);
+    let is_stuck =
+        |row: &IntervalDisk| (row.in_flight.reads, row.in_flight.writes, row.ended) == (1, 1, 0);
+    ensure!(
+        counted.all(is_stuck),
+        "the kernel counts one of each in flight"
+    );
+    same("missed completions", trace.lost("missed_completions")?, 0)
 }
 
 /// The kernel had it in flight when the hooks were attached.
@@ -164,14 +237,15 @@ fn ending_discard() -> Result<()> {
     let read = only_read(&other)?;
     let end = only_read(&done)?.end_ns.context("it has ended")?;
     let seen = trace.disk(&disk)?;
-    let busy = end - read.arrival_ns;
+    let from_start = end - trace.capture.window.start_ns;
     close(
         "time with a discard",
         seen.discard_busy_ns,
-        busy,
+        from_start,
         0.0,
-        10 * MS,
+        50 * MS,
     )?;
+    let busy = end - read.arrival_ns;
     let in_flight = seen.discards_in_flight_at_end;
     same("discards in flight at the end", in_flight.into(), 0)?;
     let discards = trace.seen(&disk, Seen::Discard)?;
@@ -190,8 +264,8 @@ fn ending_discard() -> Result<()> {
     close("their time with it", used.overlap_ns, busy, 0.0, 10 * MS)
 }
 
-/// Check that a discard that hangs all through the window is found by the first request that is
-/// submitted to the disk: with the kernel's stamp of its beginning, and the clock runs from then on.
+/// Check that a discard that hangs all through the window is found, and what comes after it waits for it: with the kernel's stamp of
+/// its beginning, and the clock runs in all of the window.
 fn stuck_discard() -> Result<()> {
     let disk = StagedDisk::builder().size(1 << 30).start()?;
     let trimmer = hanging_discard(&disk)?;
@@ -202,7 +276,7 @@ fn stuck_discard() -> Result<()> {
     let trace = tracing.stop()?;
     disk.control().release(None)?;
     let done = trimmer.wait()?;
-    let other = other.wait()?;
+    other.wait()?;
     let asked = only_read(&done)?.arrival_ns;
     let rows = trace.unfinished(&disk);
     let discards = rows.iter().filter(|row| row.op == Seen::Discard);
@@ -218,14 +292,14 @@ fn stuck_discard() -> Result<()> {
     ensure!(row.sector == Some(1_048_576 / 512), "{row:?}");
     let end = trace.capture.window.end_ns;
     close("its age", end - row.queued_ns, end - asked, 0.01, 0)?;
-    let read = only_read(&other)?.arrival_ns;
     let seen = trace.disk(&disk)?;
+    let window = trace.capture.window.length_ns();
     close(
         "time with a discard",
         seen.discard_busy_ns,
-        end - read,
+        window,
         0.0,
-        10 * MS,
+        50 * MS,
     )?;
     let in_flight = seen.discards_in_flight_at_end;
     same("discards in flight at the end", in_flight.into(), 1)?;

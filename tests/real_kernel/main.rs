@@ -10,6 +10,7 @@ mod blocked;
 mod cost;
 mod counts;
 mod discard_clock;
+mod disks;
 mod documents;
 mod fault;
 mod flush;
@@ -57,6 +58,7 @@ const TOPICS: &[(&str, &[Test])] = &[
     ("stacking", stacking::TESTS),
     ("machine", machine::TESTS),
     ("owner", owner::TESTS),
+    ("disks", disks::TESTS),
     ("full", full::TESTS),
     ("documents", documents::TESTS),
     ("leftovers", leftovers::TESTS),

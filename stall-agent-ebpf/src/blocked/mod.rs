@@ -6,7 +6,7 @@ use aya_ebpf::bindings::BPF_NOEXIST;
 use aya_ebpf::macros::{btf_tracepoint, map};
 use aya_ebpf::maps::{Array, HashMap};
 use aya_ebpf::programs::BtfTracePointContext;
-use stall_common::blocked::{ACTIVE, KILLABLE, Sleep, WAKEKILL, is_d};
+use stall_common::blocked::{ACTIVE, KILLABLE, Sleep, WAKEKILL, WOKEN, is_d};
 use stall_common::loss::Loss;
 
 use crate::kernel::Task;
@@ -78,6 +78,14 @@ fn switched(ctx: &BtfTracePointContext, state: u32) {
         return;
     }
     if let Some(sleep) = slot(task.tid()) {
+        // Somebody holds the lock of its wake-up, has told `sched_waking` and is about to change its state: it is awake again
+        // as soon as it has gone. (A wake-up that came earlier found it still running, and left no lock.)
+        let is_over = sleep.flags & WOKEN != 0 && task.is_being_woken();
+        sleep.flags &= !WOKEN;
+        if is_over {
+            sleep.short_sleeps += 1;
+            return;
+        }
         if sleep.flags & ACTIVE != 0 {
             loss::count(Loss::MissedWakeup);
         }
@@ -112,14 +120,17 @@ pub(crate) fn known(tid: u32) -> Option<&'static mut Sleep> {
 fn introduce(tid: u32) -> Option<&'static mut Sleep> {
     let ids = TASK_IDS.get_ptr_mut(0)?;
     // SAFETY: a pointer to an element of an array map.
-    let number = unsafe { counter::take(ids) };
+    let Some(number) = (unsafe { counter::take(ids) }) else {
+        loss::count(Loss::Contended);
+        return None;
+    };
     let new = Sleep {
-        task: number.unwrap_or(0) as u32,
+        task: number as u32,
         ..Sleep::default()
     };
-    if number.is_none() || SLEEPS.insert(tid, new, BPF_NOEXIST.into()).is_err() {
+    // A wake-up on another CPU may have been faster.
+    if SLEEPS.insert(tid, new, BPF_NOEXIST.into()).is_err() && known(tid).is_none() {
         loss::count(Loss::SleepsFull);
-        return None;
     }
     known(tid)
 }

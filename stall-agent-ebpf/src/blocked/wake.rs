@@ -2,7 +2,9 @@
 
 use aya_ebpf::bindings::BPF_NOEXIST;
 use aya_ebpf::{macros::map, maps::HashMap};
-use stall_common::blocked::{ACTIVE, ANNOUNCED, Blocked, BlockedKey, KILLABLE, Sleep};
+use stall_common::blocked::{
+    ACTIVE, ANNOUNCED, Blocked, BlockedKey, KILLABLE, KIND_IO_WAIT, KIND_KILLABLE, Sleep, WOKEN,
+};
 use stall_common::loss::Loss;
 use stall_common::record::{self as records, EndedSleep, Kind};
 
@@ -15,10 +17,11 @@ static BLOCKED: HashMap<BlockedKey, Blocked> = HashMap::with_max_entries(8192, 0
 /// Ends a sleep that was seen to begin.
 #[inline(always)]
 pub(super) fn woken(task: Task) {
-    let Some(sleep) = super::known(task.tid()) else {
+    let Some(sleep) = super::slot(task.tid()) else {
         return;
     };
     if sleep.flags & ACTIVE == 0 {
+        sleep.flags |= WOKEN;
         return;
     }
     sleep.flags &= !ACTIVE;
@@ -45,8 +48,12 @@ pub(super) fn exited(task: Task) {
     let tid = task.tid();
     if let Some(sleep) = super::known(tid) {
         if sleep.flags & ANNOUNCED != 0 && sleep.short_sleeps > 0 {
-            let stack = 0;
-            add(sleep, stack, sleep.short_sleeps, sleep.short_ns, 0, 0);
+            let key = BlockedKey {
+                stack: 0,
+                task: sleep.task,
+                kind: 0,
+            };
+            add(key, sleep.short_sleeps, sleep.short_ns, 0, 0);
         }
         super::forget(tid);
     }
@@ -67,19 +74,22 @@ fn long(task: Task, sleep: &mut Sleep, length: u64, now: u64) {
     }
     let seen = ktime::between(sleep.seen_ns, now);
     let before = length.saturating_sub(seen);
-    add(sleep, stack, 1, seen, before, length);
-    if before > 0 || (length >= params::slow_ns() && record::within_budget()) {
-        send(sleep, stack);
+    let killable = sleep.flags & KILLABLE != 0;
+    let io_wait = task.is_in_io_wait();
+    let key = BlockedKey {
+        stack,
+        task: sleep.task,
+        kind: if killable { KIND_KILLABLE } else { 0 } | if io_wait { KIND_IO_WAIT } else { 0 },
+    };
+    add(key, 1, seen, before, length);
+    if before > 0 || (length >= params::slow_ns() && record::within_budget(records::SLEEPS, false))
+    {
+        send(sleep, &key);
     }
 }
 
 #[inline(always)]
-fn add(sleep: &Sleep, stack: u64, sleeps: u64, seen_ns: u64, before_ns: u64, longest_ns: u64) {
-    let key = BlockedKey {
-        stack,
-        task: sleep.task,
-        killable: u32::from(sleep.flags & KILLABLE != 0),
-    };
+fn add(key: BlockedKey, sleeps: u64, seen_ns: u64, before_ns: u64, longest_ns: u64) {
     let Some(row) = row(key) else {
         return;
     };
@@ -122,15 +132,15 @@ fn announce(task: Task, id: u32) {
 }
 
 #[inline(always)]
-fn send(sleep: &Sleep, stack: u64) {
+fn send(sleep: &Sleep, key: &BlockedKey) {
     record::send(Kind::LongSleep, |to: *mut EndedSleep| {
         // SAFETY: a reserved record; each field is written.
         unsafe {
             (*to).start_ns = sleep.start_ns;
             (*to).seen_ns = sleep.seen_ns;
-            (*to).stack = stack;
-            (*to).task = sleep.task;
-            (*to).killable = u32::from(sleep.flags & KILLABLE != 0);
+            (*to).stack = key.stack;
+            (*to).task = key.task;
+            (*to).kind = key.kind;
             let waker = Task::<Either>::current();
             (*to).waker_start_boottime_ns = waker.start_boottime_ns();
             (*to).waker_tid = waker.tid();

@@ -1,7 +1,7 @@
 //! `struct bio` (include/linux/blk_types.h).
 
 use stall_common::layout::ABSENT;
-use stall_common::request::{OP_MASK, Op, PREFLUSH};
+use stall_common::request::{Op, PREFLUSH};
 
 use super::{Request, layout, load};
 
@@ -29,7 +29,7 @@ impl Bio {
     #[inline(always)]
     pub(crate) fn op(self) -> u8 {
         self.flags()
-            .map_or(Op::Other as u8, |flags| Op::number(flags & OP_MASK, false))
+            .map_or(Op::Other as u8, |flags| Op::number(flags, true))
     }
 
     /// Whether it asks for a flush before it.
@@ -57,6 +57,17 @@ impl Request {
         }
         // SAFETY: `bio` of a request is a pointer, whose value alone is used.
         let bio: *const u8 = unsafe { load(self.0, layout!(request_bio)) };
+        bio as u64
+    }
+
+    /// The address of its last bio; 0 for a request without one.
+    #[inline(always)]
+    pub(crate) fn last_bio(self) -> u64 {
+        if layout!(request_biotail) == ABSENT {
+            return 0;
+        }
+        // SAFETY: as above, of `biotail`.
+        let bio: *const u8 = unsafe { load(self.0, layout!(request_biotail)) };
         bio as u64
     }
 }

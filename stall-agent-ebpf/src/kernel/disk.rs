@@ -3,7 +3,7 @@
 use aya_ebpf::helpers::generated::bpf_probe_read_kernel_str;
 use stall_common::disk::{NAME_LEN, dev};
 
-use super::{distance, layout, load};
+use super::{distance, layout, load, u32_at};
 
 /// A disk a request belongs to.
 #[derive(Clone, Copy)]
@@ -44,19 +44,25 @@ impl Gendisk {
         };
         dev(major, minor)
     }
+}
 
-    /// Copies the name and its NUL. What is behind these in the kernel is left over from making
-    /// the name (`virtblk_name_format`, `sd_format_disk_name`), so what is behind them in `to`
-    /// stays as it was.
-    #[inline(always)]
-    pub(crate) fn copy_name(self, to: *mut [u8; NAME_LEN]) {
-        // SAFETY: `disk_name` has DISK_NAME_LEN = 32 bytes, and so has `to`.
-        unsafe {
-            bpf_probe_read_kernel_str(
-                to.cast(),
-                NAME_LEN as u32,
-                self.0.add(layout!(disk_name) as usize).cast(),
-            );
-        }
+/// [`Gendisk::dev`] of a disk that is known by its address only.
+#[inline(always)]
+pub(crate) fn dev_of(disk: u64) -> u32 {
+    let at = |offset| u32_at(disk as *const u8, offset);
+    dev(at(layout!(disk_major)), at(layout!(disk_first_minor)))
+}
+
+/// Copies the name of a disk, by its address, and its NUL. What is behind these in the kernel is left over from making the name
+/// (`virtblk_name_format`, `sd_format_disk_name`), so what is behind them in `to` stays as it was.
+#[inline(always)]
+pub(crate) fn copy_disk_name(disk: u64, to: *mut [u8; NAME_LEN]) {
+    // SAFETY: `disk_name` has DISK_NAME_LEN = 32 bytes, and so has `to`; the helper refuses an address that is none.
+    unsafe {
+        bpf_probe_read_kernel_str(
+            to.cast(),
+            NAME_LEN as u32,
+            (disk + u64::from(layout!(disk_name))) as *const core::ffi::c_void,
+        );
     }
 }

@@ -8,6 +8,7 @@
 mod args;
 mod bio;
 mod cgroup;
+pub(crate) mod devices;
 mod disk;
 pub(crate) mod lock;
 mod reach;
@@ -18,7 +19,7 @@ mod task;
 use core::arch::asm;
 
 pub(crate) use bio::Bio;
-pub(crate) use disk::Gendisk;
+pub(crate) use disk::{Gendisk, copy_disk_name, dev_of};
 pub(crate) use reach::{Either, Reach, Typed};
 pub(crate) use request::Request;
 use stall_common::layout::Layout;

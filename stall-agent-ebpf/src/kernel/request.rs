@@ -1,7 +1,7 @@
 //! `struct request` (include/linux/blk-mq.h).
 
 use stall_common::layout::ABSENT;
-use stall_common::request::{OP_MASK, Op, PREFLUSH};
+use stall_common::request::{Op, PREFLUSH};
 
 use super::{Gendisk, distance, layout, load};
 
@@ -43,8 +43,8 @@ impl Request {
     pub(crate) fn op_of(self, preflush: bool) -> u8 {
         // SAFETY: `cmd_flags` of a request is a u32.
         let flags: u32 = unsafe { load(self.0, layout!(request_cmd_flags)) };
-        let preflush = preflush || flags & PREFLUSH != 0;
-        Op::number(flags & OP_MASK, preflush && self.bytes_left() == 0)
+        let flags = flags | if preflush { PREFLUSH } else { 0 };
+        Op::number(flags, self.bytes_left() != 0)
     }
 
     /// Bytes not yet completed.

@@ -4,15 +4,14 @@
 //! everything is copied by a helper that does not fault.
 
 use stall_common::layout::ABSENT;
-use stall_common::request::{OP_MASK, Op, PREFLUSH};
+use stall_common::older::Waiter;
+use stall_common::request::Op;
 
-use super::{Request, layout, u32_at, u64_at};
+use super::{layout, u32_at, u64_at};
 
 /// A hardware queue's tags.
 #[derive(Clone, Copy)]
 pub(crate) struct Tags {
-    /// Tells queues apart.
-    pub(crate) address: u64,
     pub(crate) count: u32,
     /// The request queue, which tells the disk.
     pub(crate) queue: u64,
@@ -25,23 +24,15 @@ pub(crate) struct Tags {
 pub(crate) struct Suspect(u64);
 
 impl Tags {
-    /// Those of a request; `None` on kernels that do not tell.
+    /// Those whose address is at a place, of a queue.
     #[inline(always)]
-    pub(crate) fn of(request: Request) -> Option<Self> {
-        if layout!(request_mq_hctx) == ABSENT {
-            return None;
-        }
-        // Copied, though the verifier could type these: for each pointer it loads from an argument it looks for three names in all
-        // of the kernel's BTF (`btf_nested_type_is_trusted` in kernel/bpf/verifier.c, since 6.4), once the greater part of its time.
-        let pointer = |base, offset| u64_at(base, offset) as *const u8;
-        let hctx = pointer(request.0, layout!(request_mq_hctx));
-        let tags = pointer(hctx, layout!(hctx_tags));
-        Some(Self {
-            address: tags as u64,
+    pub(crate) fn at(place: u64, queue: u64) -> Self {
+        let tags = u64_at(place as *const u8, 0) as *const u8;
+        Self {
             count: u32_at(tags, layout!(tags_nr_tags)),
-            rqs: pointer(tags, layout!(tags_rqs)) as u64,
-            queue: pointer(request.0, layout!(request_q)) as u64,
-        })
+            rqs: u64_at(tags, layout!(tags_rqs)),
+            queue,
+        }
     }
 }
 
@@ -85,11 +76,30 @@ impl Suspect {
         u32_at(self.at(), layout!(request_data_len))
     }
 
-    /// As of [`Request::op`].
+    /// What leads to who waits for it; nothing on kernels that do not tell.
+    #[inline(always)]
+    pub(crate) fn waiter(self) -> Waiter {
+        let mut waiter = Waiter::default();
+        if layout!(task_stack) == ABSENT {
+            return waiter;
+        }
+        let private = |bio: u64| u64_at(bio as *const u8, layout!(bio_private));
+        let pointers = &mut waiter.pointers;
+        pointers[0] = private(u64_at(self.at(), layout!(request_bio)));
+        // Of the bios of a long discard each is the private word of the one before, and who waits does for the last.
+        pointers[1] = private(pointers[0]);
+        pointers[2] = private(pointers[1]);
+        pointers[3] = private(pointers[2]);
+        let direct = pointers[0] as *const u8;
+        pointers[4] = u64_at(direct, layout!(iomap_dio_waiter));
+        pointers[5] = u64_at(direct, layout!(blkdev_dio_waiter));
+        waiter
+    }
+
+    /// As of [`super::Request::op`].
     #[inline(always)]
     pub(crate) fn op(self) -> u8 {
         let flags = u32_at(self.at(), layout!(request_cmd_flags));
-        let empty_preflush = flags & PREFLUSH != 0 && self.bytes_left() == 0;
-        Op::number(flags & OP_MASK, empty_preflush)
+        Op::number(flags, self.bytes_left() != 0)
     }
 }

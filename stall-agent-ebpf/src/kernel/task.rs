@@ -43,6 +43,11 @@ impl Task<Typed> {
     }
 
     #[inline(always)]
+    pub(crate) fn address(self) -> u64 {
+        self.0 as u64
+    }
+
+    #[inline(always)]
     pub(crate) fn as_ptr(self) -> *mut task_struct {
         self.0.cast_mut().cast()
     }
@@ -113,6 +118,38 @@ impl<R: Reach> Task<R> {
         }
         // SAFETY: an unsigned long of a task, by BTF.
         unsafe { R::field(self.0, layout!(task_blocker)) }
+    }
+
+    /// Where its stack begins; 0 where the kernel does not say.
+    #[inline(always)]
+    pub(crate) fn stack(self) -> u64 {
+        if layout!(task_stack) == ABSENT {
+            return 0;
+        }
+        // SAFETY: a pointer of a task, by BTF, whose value alone is used.
+        unsafe { R::field(self.0, layout!(task_stack)) }
+    }
+
+    /// Whether somebody is at waking it, or at changing its priority or CPUs; false where the kernel does not say.
+    #[inline(always)]
+    pub(crate) fn is_being_woken(self) -> bool {
+        if layout!(task_pi_lock) == ABSENT {
+            return false;
+        }
+        // SAFETY: the word of a lock of a task, by BTF.
+        let lock: u32 = unsafe { R::field(self.0, layout!(task_pi_lock)) };
+        lock != 0
+    }
+
+    /// Whether it sleeps in `io_schedule()`; false where the kernel does not say.
+    #[inline(always)]
+    pub(crate) fn is_in_io_wait(self) -> bool {
+        if layout!(task_io_wait) == ABSENT {
+            return false;
+        }
+        // SAFETY: the byte of a task that has the bit, by BTF.
+        let byte: u8 = unsafe { R::field(self.0, layout!(task_io_wait)) };
+        u32::from(byte) & layout!(io_wait_bit) != 0
     }
 
     #[inline(always)]

@@ -1,10 +1,10 @@
 //! A request's completions, and its end.
 
 use stall_common::loss::Loss;
-use stall_common::record::{EndedRequest, Kind};
+use stall_common::record::{DISCARDS, EndedRequest, FEW, Kind, SLOW_REQUESTS};
 use stall_common::request::{ACTIVE, CAME_BACK, CLOCKED, OLDER, Op, Request as Slot};
 
-use super::tally::{End, count_latencies, count_series, count_use, measure};
+use super::tally::{End, NOT_COUNTED, count_latencies, count_series, count_use, measure};
 use super::{noted, slot};
 use crate::kernel::Request;
 use crate::{discard, disk, ktime, loss, owner, params, record, series};
@@ -65,9 +65,12 @@ fn older(request: Request, bytes: u32) -> Option<&'static mut Slot> {
     if bytes == 0 && slot::has_ended(request) {
         return None;
     }
+    // Of a disk that is not to be traced, it is not missed.
+    if disk::index(request).is_none() {
+        disk::count_without_room(request);
+        return None;
+    }
     if request.start_time_ns() == 0 {
-        // Of a disk that is not traced, it is not missed.
-        disk::index(request)?;
         loss::count(Loss::UnmatchedCompletion);
         return None;
     }
@@ -81,7 +84,7 @@ fn end(slot: &mut Slot, now: u64) {
         return;
     };
     let end = measure(slot, state, now);
-    let series = series::shard(slot.series, end.cpu);
+    let series = series::copy(slot.series, end.cpu);
     if let Some(series) = series {
         count_latencies(series, &end);
     }
@@ -92,7 +95,8 @@ fn end(slot: &mut Slot, now: u64) {
         });
     }
     let slow = end.total_ns >= params::slow_ns();
-    if !count_use(slot, &end, slow)
+    let counted = count_use(slot, &end, slow);
+    if counted == NOT_COUNTED
         && let Some(series) = series
     {
         count_series(series, slot, &end);
@@ -100,8 +104,8 @@ fn end(slot: &mut Slot, now: u64) {
     owner::count(slot, end.total_ns, end.service_ns);
     if discard::is_discard(slot.op) {
         end_discard(slot, &end);
-    } else if slow {
-        send(Kind::SlowRequest, slot, end.overlap_ns, end.service_ns);
+    } else if slow && record::within_budget(SLOW_REQUESTS, counted < FEW) {
+        send(Kind::SlowRequest, slot, &end);
     }
 }
 
@@ -111,20 +115,21 @@ fn end_discard(slot: &Slot, end: &End) {
         discard::ended(slot.disk);
     }
     discard::count(slot, end.queue_ns, end.device_ns, end.now);
-    send(Kind::Discard, slot, 0, end.service_ns);
+    if record::within_budget(DISCARDS, false) {
+        send(Kind::Discard, slot, end);
+    }
 }
 
 #[inline(never)]
-fn send(kind: Kind, slot: &Slot, overlap_ns: u64, service_ns: u64) {
-    if !record::within_budget() {
-        return;
-    }
+fn send(kind: Kind, slot: &Slot, end: &End) {
     record::send(kind, |to: *mut EndedRequest| {
         // SAFETY: a reserved record; each field is written.
         unsafe {
             (*to).request = *slot;
-            (*to).overlap_ns = overlap_ns;
-            (*to).service_ns = service_ns;
+            // The time that the sums were made with.
+            (*to).header.time_ns = end.now;
+            (*to).overlap_ns = end.overlap_ns;
+            (*to).service_ns = end.service_ns;
         }
     });
 }

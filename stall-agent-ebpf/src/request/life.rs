@@ -3,10 +3,10 @@
 use aya_ebpf::helpers::bpf_get_current_pid_tgid;
 use core::ffi::c_void;
 
-use stall_common::request::{CAME_BACK, CLOCKED, Request as Slot, SEARCHED};
+use stall_common::request::{CAME_BACK, CLOCKED, Request as Slot};
 
+use super::noted;
 use super::slot::{active, began_since, begin_on, begin_unseen};
-use super::{noted, older};
 use crate::kernel::{Either, Reach, Request, Task};
 use crate::{cpu, discard, disk, ktime, recent, stack};
 
@@ -23,10 +23,6 @@ pub(super) fn submitted<R: Reach>(ctx: *mut c_void, request: Request) {
     let Some(slot) = begin_on((known.disk, known.series), request, op, now, now) else {
         return;
     };
-    if slot.flags & SEARCHED == 0 {
-        slot.flags |= SEARCHED;
-        older::search(request, slot.disk);
-    }
     slot.tid = ids as u32;
     slot.actor = known.actor;
     slot.row = known.row;
@@ -39,15 +35,21 @@ pub(super) fn submitted<R: Reach>(ctx: *mut c_void, request: Request) {
     }
 }
 
-/// Given to the scheduler, where nothing was seen of its submission: by the submitter, unless it was noted who
-/// that is, or comes back after a requeue.
+/// Given to the scheduler, where nothing was seen of its submission: by the submitter, unless it comes back after a requeue, or who
+/// submits is noted. Of a request whose note is gone nobody is known: its submitter's plug may be flushed by another thread.
 #[inline(always)]
 pub(super) fn inserted(ctx: *mut c_void, request: Request) {
     let moment = |slot: &mut Slot| slot.queued_ns.max(slot.issued_ns);
     if active(request).is_some_and(|slot| !began_since(request, moment(slot))) {
         return;
     }
-    if noted::begin(request, ktime::now()).is_none() {
+    let now = ktime::now();
+    if noted::begin(request, now).is_some() {
+        return;
+    }
+    if noted::should_know(request) {
+        begin_unseen(request, now);
+    } else {
         submitted::<Either>(ctx, request);
     }
 }
@@ -92,7 +94,11 @@ pub(super) fn requeued(request: Request) {
 /// Ends without a completion.
 #[inline(always)]
 pub(super) fn merged(request: Request) {
+    noted::forget(request);
     if let Some(slot) = active(request) {
+        if slot.flags & CLOCKED != 0 {
+            discard::ended(slot.disk);
+        }
         slot.flags = 0;
         disk::count(slot.disk, slot.op, |events| {
             // SAFETY: a field of an element of an array map.

@@ -5,6 +5,7 @@ mod life;
 mod noted;
 mod older;
 mod place;
+mod search;
 mod service;
 mod slot;
 mod tally;

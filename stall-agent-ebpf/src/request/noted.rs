@@ -10,9 +10,9 @@ use core::ffi::c_void;
 use aya_ebpf::helpers::bpf_get_current_pid_tgid;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::LruHashMap;
-use stall_common::request::{Request as Slot, SEARCHED};
+use stall_common::request::{Op, Request as Slot};
 
-use super::{older, slot};
+use super::slot;
 use crate::kernel::{Bio, Either, Request, Task};
 use crate::{actor, discard, ktime, params, stack};
 
@@ -54,27 +54,36 @@ pub(super) fn note(ctx: *mut c_void, bio: Bio) {
     let _inserted = NOTES.insert(bio.address(), note, 0);
 }
 
-/// The life of a request whose first bio was noted.
+/// The life of a request of which a bio was noted.
 #[inline(always)]
 pub(super) fn begin(request: Request, now: u64) -> Option<&'static mut Slot> {
     if !params::noted() {
         return None;
     }
-    let slot = begin_noted(request, now)?;
-    // Not within: the stacks of all that call one another are 512 bytes together, and up to 5.x each takes a multiple of 32.
-    if slot.flags & SEARCHED == 0 {
-        slot.flags |= SEARCHED;
-        older::search(request, slot.disk);
+    begin_noted(request, now)
+}
+
+/// Whether whoever submits a request has been noted. What a driver sends itself gets its request in another way, from whoever inserts
+/// it.
+#[inline(always)]
+pub(super) fn should_know(request: Request) -> bool {
+    params::noted() && request.op() != Op::Other as u8
+}
+
+/// A request is no more: its bios are another's. Their addresses will be other bios'.
+#[inline(always)]
+pub(super) fn forget(request: Request) {
+    if params::noted() {
+        let _absent = NOTES.remove(request.first_bio());
+        let _absent = NOTES.remove(request.last_bio());
     }
-    Some(slot)
 }
 
 #[inline(never)]
 fn begin_noted(request: Request, now: u64) -> Option<&'static mut Slot> {
-    let bio = request.first_bio();
-    // SAFETY: a copy is taken at once; at worst it is of the bio's next life, which is this request's.
-    let note = unsafe { *NOTES.get(bio)? };
-    let _absent = NOTES.remove(bio);
+    let note = take(request, request.first_bio());
+    // Bios that were merged in front of the first leave it at the end.
+    let note = note.or_else(|| take(request, request.last_bio()))?;
     let op = request.op_of(note.preflush != 0);
     let slot = slot::begin(request, op, note.queued_ns, now)?;
     slot.tid = note.tid;
@@ -84,4 +93,14 @@ fn begin_noted(request: Request, now: u64) -> Option<&'static mut Slot> {
     }
     slot.stack = note.stack;
     Some(slot)
+}
+
+/// The note of a bio, if it can be the request's: a request is there, and stamped, before its bio is noted. One from before is of a
+/// bio that was at the same address.
+#[inline(always)]
+fn take(request: Request, bio: u64) -> Option<Note> {
+    // SAFETY: a copy is taken at once; at worst it is of the bio's next life, whose time tells it.
+    let note = unsafe { *NOTES.get(bio)? };
+    let _absent = NOTES.remove(bio);
+    (note.queued_ns >= request.start_time_ns()).then_some(note)
 }

@@ -1,30 +1,28 @@
-//! Requests that were in flight before the first hook, found at the first sight of their hardware
-//! queue: those that never end would not be known at all.
+//! Requests that were in flight before the first hook: those that never end would not be known at all. They are found by a
+//! search of all queues ([`super::search`]).
 //!
 //! What has a slot is known, whether it was seen submitted, issued or completed: a request whose end
 //! runs at the same time on another CPU has one before this inserts its own, or finds this one.
 
-use aya_ebpf::bindings::BPF_NOEXIST;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{HashMap, PerCpuArray};
 use stall_common::actor::{FLUSH_MACHINERY, UNKNOWN};
-use stall_common::control::CLOSING;
+use stall_common::older::Waiter;
 use stall_common::request::{ACTIVE, CLOCKED, OLDER, Op, Request as Slot};
 use stall_common::uses::NO_ROW;
 
 use super::place;
-use crate::kernel::Request;
 use crate::kernel::tags::{Suspect, Tags};
-use crate::{control, discard, disk, ktime, series};
+use crate::{discard, disk, ktime, series};
 
-/// Tags looked at of each queue.
-const MAX_TAGS: u32 = 256;
-/// Requests in flight taken in of each queue; a power of two.
+/// Tags looked at at a time.
+pub(super) const MAX_TAGS: u32 = 256;
+/// Requests in flight taken in of so many tags; a power of two.
 const MAX_FOUND: usize = 64;
 
-/// Queues searched, by the address of their tags and the disk's index: disks may share tags.
+/// What leads to who waits for a request, by the request's address.
 #[map]
-static SEARCHED: HashMap<[u64; 2], u32> = HashMap::with_max_entries(2048, 0);
+static WAITERS: HashMap<u64, Waiter> = HashMap::with_max_entries(1024, 0);
 
 /// Requests in flight on one queue.
 #[repr(C)]
@@ -41,32 +39,43 @@ struct Found {
 #[map]
 static FOUND: PerCpuArray<Found> = PerCpuArray::with_max_entries(1, 0);
 
-/// Searches the hardware queue of a request, once.
-#[inline(never)]
-pub(super) fn search(request: Request, disk: u16) {
-    let Some(tags) = Tags::of(request) else {
-        return;
-    };
-    let key = [tags.address, disk.into()];
-    // Another CPU or request was faster, or there is no room: then old requests of this queue are
-    // known when they end, as on kernels without such tags.
-    if control::is_on(CLOSING) || SEARCHED.insert(key, 1, BPF_NOEXIST.into()).is_err() {
-        return;
+/// Takes in what is in flight with the next tags, from one on, of a disk that may not have been seen yet. Returns how many.
+#[inline(always)]
+pub(super) fn take_in_tags(tags: &Tags, from: u32, disk: u64) -> u32 {
+    let found = look_at_tags(tags, from);
+    if found == 0 {
+        return 0;
     }
-    let Some(found) = FOUND.get_ptr_mut(0) else {
-        return;
+    let Some(index) = disk::index_at(disk) else {
+        return 0;
     };
-    // SAFETY: this CPU's buffer, which one program alone uses.
+    take_in_all(index as u16);
+    found
+}
+
+/// Returns how many are in flight.
+#[inline(always)]
+fn look_at_tags(tags: &Tags, from: u32) -> u32 {
+    let Some(found) = FOUND.get_ptr_mut(0) else {
+        return 0;
+    };
+    // SAFETY: this CPU's buffer.
     unsafe {
-        (*found).rqs = tags.rqs;
+        (*found).rqs = tags.rqs + 8 * u64::from(from);
         (*found).queue = tags.queue;
         (*found).count = 0;
     }
     let mut tag = 0;
-    while tag < MAX_TAGS && tag < tags.count {
+    while tag < MAX_TAGS && from + tag < tags.count {
         look_at_tag(tag);
         tag += 1;
     }
+    // SAFETY: as above.
+    unsafe { (*found).count as u32 }
+}
+
+#[inline(always)]
+fn take_in_all(disk: u16) {
     let mut index = 0;
     while index < MAX_FOUND as u32 {
         take_in(index, disk.into());
@@ -137,7 +146,13 @@ fn begin(suspect: Suspect, index: u16) {
         flags: ACTIVE | clocked | if flush { 0 } else { OLDER },
         ..Slot::default()
     };
-    if place::insert(suspect.address(), &new) && clocked != 0 {
+    // The clock starts before the discard can be seen to end.
+    if clocked != 0 {
         discard::started(index, now);
+    }
+    if place::insert(suspect.address(), &new) {
+        let _kept = WAITERS.insert(suspect.address(), suspect.waiter(), 0);
+    } else if clocked != 0 {
+        discard::ended(index);
     }
 }

@@ -7,7 +7,7 @@ use aya_log_ebpf::debug;
 use stall_common::actor::{FLUSH_MACHINERY, UNKNOWN};
 use stall_common::control::CLOSING;
 use stall_common::loss::Loss;
-use stall_common::request::{ACTIVE, CLOCKED, OLDER, Op, Request as Slot, SEARCHED};
+use stall_common::request::{ACTIVE, CLOCKED, OLDER, Op, Request as Slot};
 use stall_common::uses::NO_ROW;
 
 use super::place;
@@ -103,7 +103,7 @@ pub(super) fn begin_on(
     slot.disk = disk;
     slot.series = series;
     slot.op = op;
-    slot.flags = (slot.flags & SEARCHED) | ACTIVE;
+    slot.flags = ACTIVE;
     slot.requeues = 0;
     Some(slot)
 }
@@ -120,7 +120,7 @@ fn abandon(slot: &Slot) {
     if slot.issued_ns == 0 && slot.flags & OLDER == 0 {
         return;
     }
-    if let Some(series) = series::shard(slot.series, cpu::current()) {
+    if let Some(series) = series::copy(slot.series, cpu::current()) {
         // SAFETY: fields of an element of an array map.
         unsafe {
             counter::add(&raw mut (*series).ops, 1);

@@ -2,7 +2,7 @@
 
 use stall_common::disk::{DiskState, Latency, Series};
 use stall_common::request::Request as Slot;
-use stall_common::uses::NO_ROW;
+use stall_common::uses::{UseKey, owner};
 
 use super::service;
 use crate::{counter, cpu, discard, exposure, ktime, series, uses};
@@ -88,16 +88,25 @@ pub(super) fn count_series(series: *mut Series, slot: &Slot, end: &End) {
     }
 }
 
-/// False when there is no row for it.
+/// [`count_use`] did not.
+pub(super) const NOT_COUNTED: u64 = u64::MAX;
+
+/// Returns how many slow ones this copy of its row has; [`NOT_COUNTED`] when there is no row for it.
 #[inline(always)]
-pub(super) fn count_use(slot: &Slot, end: &End, slow: bool) -> bool {
-    let number = if slot.row == NO_ROW {
-        uses::number(slot.actor, slot.disk, slot.op)
-    } else {
-        slot.row
-    };
-    let Some((row, place)) = uses::copy(number, end.cpu) else {
-        return false;
+pub(super) fn count_use(slot: &Slot, end: &End, slow: bool) -> u64 {
+    let owner = owner(UseKey {
+        actor: slot.actor,
+        disk: slot.disk,
+        op: slot.op.into(),
+    });
+    let mut copy = uses::copy(slot.row, owner, end.cpu);
+    if copy.is_none() {
+        let number = uses::number(slot.actor, slot.disk, slot.op);
+        copy = uses::copy(number, owner, end.cpu);
+    }
+    let Some((row, place)) = copy else {
+        uses::count_lost();
+        return NOT_COUNTED;
     };
     // SAFETY: fields of an element of an array map.
     unsafe {
@@ -125,5 +134,6 @@ pub(super) fn count_use(slot: &Slot, end: &End, slow: bool) -> bool {
         }
     }
     exposure::observe(place, end.overlap_ns > 0, end.total_ns);
-    true
+    // SAFETY: as above.
+    unsafe { (*row).slow_ops }
 }

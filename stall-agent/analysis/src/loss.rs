@@ -65,6 +65,7 @@ fn touches(name: &str) -> Touches {
             | Cause::ActorsFull
             | Cause::UsesFull
             | Cause::DisksFull
+            | Cause::Contended
             | Cause::SeriesFull
             | Cause::DiscardsFull
             | Cause::OwnersFull

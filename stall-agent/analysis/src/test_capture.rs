@@ -180,6 +180,7 @@ impl Builder {
             capture.actors.push(Actor {
                 id,
                 process: Some(process),
+                ..Actor::default()
             });
         })
     }

@@ -22,7 +22,8 @@ pub enum Op {
     Other,
     /// Writes with data without `REQ_SYNC`: writeback. Nobody waits for one by itself.
     AsyncWrite,
-    /// Reads with `REQ_RAHEAD`.
+    /// Reads with `REQ_RAHEAD`: all that the page cache reads at once, also where somebody waits for the first page of
+    /// them. That wait is not these requests' time but the sleep of the task.
     ReadAhead,
 }
 
@@ -38,6 +39,8 @@ impl From<stall_common::request::Op> for Op {
             Abi::SecureErase => Self::SecureErase,
             Abi::WriteZeroes => Self::WriteZeroes,
             Abi::Other => Self::Other,
+            Abi::AsyncWrite => Self::AsyncWrite,
+            Abi::ReadAhead => Self::ReadAhead,
         }
     }
 }

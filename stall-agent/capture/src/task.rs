@@ -12,6 +12,10 @@ pub struct Actor {
     pub id: u32,
     /// `None` for the two above.
     pub process: Option<Process>,
+    /// Further processes that it stands for: ended ones of the same name and control group, of which there were more than are
+    /// told apart.
+    #[serde(default)]
+    pub ended_alike: u64,
 }
 
 /// Who a process or thread is.

@@ -5,18 +5,24 @@ use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use anyhow::Result;
-use stall_common::blocked::{ACTIVE, Sleep};
+use stall_common::blocked::{ACTIVE, KIND_IO_WAIT, KIND_KILLABLE, Sleep};
+use stall_common::record::EndedSleep;
+
+use stall_common::older::Waiter;
 
 use super::d_state::Found;
 use super::maps::Maps;
-use super::records::{self, EndedSleep};
+use super::records::{self, until_nul};
 use super::stacks::Stacks;
 use stall_capture as capture;
-use stall_capture::{Blocked, Holder, Process, UnfinishedSleep};
+use stall_capture::{Blocked, Holder, Process, UnfinishedSleep, Waker};
 
 /// A sleep the hooks say began this much before the task last ran was not one sleep: the wake-up
 /// between was not seen. Above the iterator's own error of a tick, at most 10 ms.
 const TOLERANCE_NS: u64 = 50_000_000;
+
+/// `THREAD_SIZE` on x86_64 and arm64 with pages of 4 or 16 KiB; the stacks of others are longer.
+const STACK_BYTES: u64 = 16 << 10;
 
 /// Tasks kept: as many as the programs follow at a time, twice as many as have rows in their sums.
 const MOST: usize = 16_384;
@@ -27,9 +33,29 @@ pub struct Tasks {
     known: BTreeMap<u32, records::Task>,
     /// Sleeps whose wake-up was not seen.
     pub missed_wakeups: u64,
+    /// Whether the kernel tells who sleeps in `io_schedule()`.
+    pub tells_io_wait: bool,
 }
 
 impl Tasks {
+    /// None known yet.
+    #[must_use]
+    pub fn new(tells_io_wait: bool) -> Self {
+        Self {
+            tells_io_wait,
+            ..Self::default()
+        }
+    }
+
+    /// The task that waits for a request, by what led to it.
+    #[must_use]
+    pub fn waiting(waiter: &Waiter, found: &[Found], maps: &Maps) -> Option<records::Task> {
+        let stack = |task: &Found| task.stack_at..task.stack_at.saturating_add(STACK_BYTES);
+        let task = found.iter().find(|it| waiter.is(it.task_at, stack(it)))?;
+        let sleep = maps.sleeps.get(&task.tid, 0).ok()?;
+        Some(task_of(task, sleep.task))
+    }
+
     /// Takes in a record, as long as there is room.
     pub fn introduce(&mut self, task: records::Task) {
         if self.known.len() < MOST {
@@ -72,7 +98,7 @@ impl Tasks {
                     task: sleep.task,
                     stack: stacks.index_of(&task.frames),
                     killable: task.killable,
-                    io_wait: None,
+                    io_wait: self.tells_io_wait.then_some(task.io_wait),
                     start_ns,
                     holder: task.holder.clone().filter(|holder| is_there(holder)),
                 });
@@ -129,15 +155,16 @@ impl Tasks {
 /// # Errors
 ///
 /// When the kernel refuses to read the map.
-pub fn ended(maps: &Maps, stacks: &mut Stacks) -> Result<Vec<Blocked>> {
+pub fn ended(maps: &Maps, stacks: &mut Stacks, tells_io_wait: bool) -> Result<Vec<Blocked>> {
     let mut rows = Vec::new();
     for row in &maps.blocked {
         let (key, sums) = row?;
         rows.push(Blocked {
             task: key.task,
             stack: stacks.index(key.stack),
-            killable: key.killable != 0,
-            io_wait: None,
+            killable: key.kind & KIND_KILLABLE != 0,
+            // What is summed up of an ended task's short sleeps does not say it.
+            io_wait: (tells_io_wait && key.stack != 0).then_some(key.kind & KIND_IO_WAIT != 0),
             sleeps: sums.sleeps,
             blocked_ns: sums.blocked_ns,
             before_ns: sums.before_ns,
@@ -150,24 +177,27 @@ pub fn ended(maps: &Maps, stacks: &mut Stacks) -> Result<Vec<Blocked>> {
 
 /// A recorded sleep.
 #[must_use]
-pub fn long(record: EndedSleep, stacks: &mut Stacks) -> capture::EndedSleep {
-    let EndedSleep {
-        end_ns,
-        start_ns,
-        stack,
-        task,
-        killable,
-        waker,
-    } = record;
+pub fn long(record: &EndedSleep, stacks: &mut Stacks, tells_io_wait: bool) -> capture::EndedSleep {
     capture::EndedSleep {
-        task,
-        stack: stacks.index(stack),
-        killable,
-        io_wait: None,
-        start_ns,
-        end_ns,
-        waker,
+        task: record.task,
+        stack: stacks.index(record.stack),
+        killable: record.kind & KIND_KILLABLE != 0,
+        io_wait: tells_io_wait.then_some(record.kind & KIND_IO_WAIT != 0),
+        start_ns: record.start_ns,
+        end_ns: record.header.time_ns,
+        waker: waker(record),
     }
+}
+
+/// `None` is an idle CPU.
+fn waker(record: &EndedSleep) -> Option<Waker> {
+    (record.waker_tid != 0).then(|| Waker {
+        tid: record.waker_tid,
+        pid: record.waker_tgid,
+        comm: until_nul(&record.waker_comm),
+        start_boottime_ns: record.waker_start_boottime_ns,
+        kernel_thread: record.waker_kernel_thread != 0,
+    })
 }
 
 /// Number and sum of the short sleeps, by task.

@@ -3,12 +3,9 @@
 use std::fs::File;
 use std::io::{self, Read as _};
 
-use bytes::Buf as _;
-use stall_common::actor::COMM_LEN;
 use stall_common::blocked::{DTask, Lock, WAKEKILL};
-use stall_common::stack::DEPTH;
 
-use super::records::until_nul;
+use super::records::{next, until_nul};
 use stall_capture::Holder;
 
 /// A task in D.
@@ -22,6 +19,11 @@ pub struct Found {
     /// Since when it has not run, to within a tick; `None` where the kernel forgot.
     pub since_ns: Option<u64>,
     pub frames: Vec<u64>,
+    /// It sleeps in `io_schedule()`.
+    pub io_wait: bool,
+    /// Addresses of the task and of its stack, 0 where the kernel does not say.
+    pub task_at: u64,
+    pub stack_at: u64,
     /// Who held what it waited for, as the kernel's memory said.
     pub holder: Option<Holder>,
 }
@@ -34,60 +36,50 @@ pub struct Found {
 pub fn read(mut iterator: File) -> io::Result<Vec<Found>> {
     let mut bytes = Vec::new();
     iterator.read_to_end(&mut bytes)?;
-    Ok(bytes
-        .chunks_exact(size_of::<DTask>())
-        .filter_map(decode)
-        .collect())
+    Ok(decode(&bytes))
 }
 
-pub(crate) fn decode(mut bytes: &[u8]) -> Option<Found> {
-    let bytes = &mut bytes;
-    let now_ns = bytes.try_get_u64_ne().ok()?;
-    let ran_sched_ns = bytes.try_get_u64_ne().ok()?;
-    let now_sched_ns = bytes.try_get_u64_ne().ok()?;
-    let start_boottime_ns = bytes.try_get_u64_ne().ok()?;
-    let tid = bytes.try_get_u32_ne().ok()?;
-    let tgid = bytes.try_get_u32_ne().ok()?;
-    let state = bytes.try_get_u32_ne().ok()?;
-    let depth = bytes.try_get_u32_ne().ok()? as usize;
-    let comm = until_nul(bytes.get(..COMM_LEN)?);
-    bytes.advance(COMM_LEN);
-    let holder = holder(bytes)?;
-    let frames = (0..depth.min(DEPTH)).map(|_| bytes.try_get_u64_ne());
-    let frames = frames.collect::<Result<_, _>>().ok()?;
-    Some(Found {
-        tid,
-        tgid,
-        comm,
-        start_boottime_ns,
-        killable: state & WAKEKILL != 0,
-        since_ns: since(now_ns, now_sched_ns, ran_sched_ns),
-        frames,
-        holder,
-    })
+/// What the iterator wrote; the rest of a task that is cut off is left out.
+#[must_use]
+pub fn decode(mut bytes: &[u8]) -> Vec<Found> {
+    std::iter::from_fn(|| next(&mut bytes))
+        .map(|task| found(&task))
+        .collect()
 }
 
-/// The inner `None` is nobody known.
-fn holder(bytes: &mut &[u8]) -> Option<Option<Holder>> {
-    let tid = bytes.try_get_u32_ne().ok()?;
-    let pid = bytes.try_get_u32_ne().ok()?;
-    let lock = Lock::from_number(bytes.try_get_u32_ne().ok()?);
-    let _reserved = bytes.try_get_u32_ne().ok()?;
-    let comm = until_nul(bytes.get(..COMM_LEN)?);
-    bytes.advance(COMM_LEN);
+fn found(task: &DTask) -> Found {
+    let depth = (task.depth as usize).min(task.frames.len());
+    Found {
+        tid: task.tid,
+        tgid: task.tgid,
+        comm: until_nul(&task.comm),
+        start_boottime_ns: task.start_boottime_ns,
+        killable: task.state & WAKEKILL != 0,
+        since_ns: since(task.now_ns, task.now_sched_ns, task.ran_sched_ns),
+        frames: task.frames[..depth].to_vec(),
+        io_wait: task.io_wait != 0,
+        task_at: task.task_at,
+        stack_at: task.stack_at,
+        holder: holder(task),
+    }
+}
+
+/// `None` is nobody known.
+fn holder(task: &DTask) -> Option<Holder> {
+    let lock = Lock::from_number(task.lock);
     let name = match lock {
-        Lock::None => return Some(None),
+        Lock::None => return None,
         Lock::Mutex => "mutex",
         Lock::Semaphore => "semaphore",
         Lock::Rwsem | Lock::RwsemRead => "rwsem",
     };
-    Some(Some(Holder {
-        tid,
-        pid,
-        comm,
+    Some(Holder {
+        tid: task.holder_tid,
+        pid: task.holder_tgid,
+        comm: until_nul(&task.holder_comm),
         lock: name.to_owned(),
         reader: lock == Lock::RwsemRead,
-    }))
+    })
 }
 
 /// The scheduler's clock has another origin than `CLOCK_MONOTONIC`; the difference of two of its
@@ -112,7 +104,8 @@ mod tests {
     #[test]
     fn a_cut_record_is_left_out() {
         let whole = vec![0u8; size_of::<DTask>()];
-        assert!(decode(&whole).is_some());
-        assert_eq!(decode(&whole[..60]), None);
+        assert_eq!(decode(&whole).len(), 1);
+        assert_eq!(decode(&whole[..60]), []);
+        assert_eq!(decode(&[&whole[..], &whole[..60]].concat()).len(), 1);
     }
 }

@@ -1,13 +1,18 @@
 //! Requests that had not ended, and requests in the terms of the capture.
 
 use anyhow::Result;
+use stall_common::actor::UNKNOWN;
+use stall_common::older::Waiter;
+use stall_common::record::EndedRequest;
 use stall_common::request::{ACTIVE, CAME_BACK, OLDER, Op as Abi, Request};
 
 use super::maps::Maps;
-use super::records::EndedRequest;
 use super::stacks::Stacks;
 use stall_capture as capture;
 use stall_capture::{InFlight, Op, UnfinishedRequest};
+
+/// A request that has not ended, and what led to who waits for it, when its submission was not seen.
+pub type Unfinished = (UnfinishedRequest, Option<Waiter>);
 
 /// The requests that were submitted before `end_ns` and have not ended, oldest first. Read when
 /// the hooks are detached, so that nothing moves. `in_flight` is what the kernel then counts for a
@@ -22,10 +27,10 @@ pub fn unfinished(
     end_ns: u64,
     in_flight: impl Fn(u16) -> Option<InFlight>,
     stacks: &mut Stacks,
-) -> Result<(Vec<UnfinishedRequest>, u64)> {
+) -> Result<(Vec<Unfinished>, u64)> {
     let (mut rows, mut ended) = (Vec::new(), 0);
     for row in &maps.request_numbers {
-        let (_, number) = row?;
+        let (address, number) = row?;
         let request = maps.requests.get(&number, 0)?;
         if request.flags & ACTIVE == 0 || request.queued_ns >= end_ns {
             continue;
@@ -37,10 +42,12 @@ pub fn unfinished(
         if at_driver && in_flight(request.disk).is_some_and(|n| none(n, request.op)) {
             ended += 1;
         } else {
-            rows.push(unfinished_row(&request, stacks));
+            let of_nobody = request.actor == UNKNOWN && request.flags & OLDER != 0;
+            let waiter = of_nobody.then(|| maps.waiters.get(&address, 0).ok());
+            rows.push((unfinished_row(&request, stacks), waiter.flatten()));
         }
     }
-    rows.sort_by_key(|row| row.queued_ns);
+    rows.sort_by_key(|(row, _)| row.queued_ns);
     Ok((rows, ended))
 }
 
@@ -62,7 +69,7 @@ fn none(in_flight: InFlight, number: u8) -> bool {
 #[must_use]
 pub fn ended(record: &EndedRequest, stacks: &mut Stacks) -> capture::EndedRequest {
     let EndedRequest {
-        completed_ns,
+        header,
         request,
         overlap_ns,
         service_ns,
@@ -76,7 +83,7 @@ pub fn ended(record: &EndedRequest, stacks: &mut Stacks) -> capture::EndedReques
         sector: sector(request),
         queued_ns: request.queued_ns,
         issued_ns: issued(request),
-        completed_ns: *completed_ns,
+        completed_ns: header.time_ns,
         overlap_ns: *overlap_ns,
         service_ns: *service_ns,
         stands_for: 1.0,

@@ -3,11 +3,13 @@
 //! Contract: what happened in the window is in exactly one of them. When they outgrow their budget each two neighbours are
 //! joined, and from then on as many looks make one interval; the newest is always that of a single look.
 
+use std::collections::BTreeMap;
+
 use stall_common::histogram::wide_bounds;
 
 use super::series::bucket_of_quantile;
 use stall_capture::{
-    Interval, IntervalDiscards, IntervalDisk, IntervalSeries, IntervalUse, IntervalWaited,
+    InFlight, Interval, IntervalDiscards, IntervalDisk, IntervalSeries, IntervalUse, IntervalWaited,
 };
 
 /// A minute and more at a second each on a host with a thousand flows, hours on a quiet one.
@@ -48,6 +50,32 @@ impl Intervals {
         if let Some(before) = self.newest.replace(row) {
             self.keep(before);
         }
+    }
+
+    /// What was told of a disk by one index was of the disk of another.
+    pub fn renumber(&mut self, from: u16, to: u16) {
+        for row in self.rows.iter_mut().chain(&mut self.newest) {
+            for disk in row.disks.iter_mut().filter(|disk| disk.disk == from) {
+                disk.disk = to;
+            }
+            row.disks.sort_by_key(|disk| disk.disk);
+        }
+    }
+
+    /// Tells of actors by another's id.
+    pub fn rename(&mut self, to: &BTreeMap<u32, u32>) {
+        for row in self.rows.iter_mut().chain(&mut self.newest) {
+            let mut any = false;
+            for used in &mut row.uses {
+                if let Some(actor) = to.get(&used.actor) {
+                    (used.actor, any) = (*actor, true);
+                }
+            }
+            if any {
+                add_up(&mut row.uses);
+            }
+        }
+        self.bytes = self.rows.iter().map(bytes).sum();
     }
 
     /// That of the last look.
@@ -114,6 +142,7 @@ fn bytes(row: &Interval) -> usize {
         + size_of_val(row.series.as_slice())
         + size_of_val(row.discards.as_slice())
         + size_of_val(row.uses.as_slice())
+        + size_of_val(row.disks.as_slice())
         + counts
             .map(|counts| size_of_val(counts.as_slice()))
             .sum::<usize>()
@@ -134,6 +163,9 @@ fn join(first: &mut Interval, second: Interval) {
     // A disk that is not in the second has none in flight at its end.
     for row in &mut first.discards {
         row.in_flight = 0;
+    }
+    for row in &mut first.disks {
+        row.in_flight = InFlight::default();
     }
     let disk = |row: &IntervalDiscards| row.disk;
     merge(&mut first.discards, discards, disk, add_discards);
@@ -169,6 +201,16 @@ fn merge<T, K: Ord>(
         same
     });
     rows.shrink_to_fit();
+}
+
+/// Rows of one actor, disk and operation become one.
+pub fn add_up(rows: &mut Vec<IntervalUse>) {
+    merge(
+        rows,
+        Vec::new(),
+        |row| (row.disk, row.actor, row.op),
+        add_use,
+    );
 }
 
 fn add_discards(sum: &mut IntervalDiscards, row: &IntervalDiscards) {

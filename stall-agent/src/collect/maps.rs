@@ -7,7 +7,9 @@ use stall_common::blocked::{Blocked, BlockedKey, Sleep};
 use stall_common::discard::{DiscardKey, Discards};
 use stall_common::disk::{DiskState, NAME_LEN, Series};
 use stall_common::exposure::Sides;
+use stall_common::older::{Search, Waiter};
 use stall_common::owner::{Owned, OwnerKey};
+use stall_common::record::Budget;
 use stall_common::request::Request;
 use stall_common::stack::Stack;
 use stall_common::uses::{Use, UseKey};
@@ -18,6 +20,10 @@ pub struct Maps {
     pub requests: Array<MapData, Request>,
     /// Numbers, by the address of the `struct request`.
     pub request_numbers: HashMap<MapData, u64, u32>,
+    /// Who waits for requests from before the trace, by the address of the `struct request`.
+    pub waiters: HashMap<MapData, u64, Waiter>,
+    /// The search for these.
+    pub search: Array<MapData, Search>,
     pub series: Array<MapData, Series>,
     /// `disk << 8 | operation` to the series' number.
     pub series_ids: HashMap<MapData, u32, u32>,
@@ -26,6 +32,10 @@ pub struct Maps {
     pub disk_filter: HashMap<MapData, [u8; NAME_LEN], u32>,
     /// Numbers of rows.
     pub uses: HashMap<MapData, UseKey, u32>,
+    /// Numbers given back, in a ring, and how many were taken and given.
+    pub use_numbers: Array<MapData, u32>,
+    pub uses_taken: Array<MapData, u64>,
+    pub uses_given: Array<MapData, u64>,
     pub use_rows: Array<MapData, Use>,
     pub sides: Array<MapData, Sides>,
     pub owners: HashMap<MapData, OwnerKey, Owned>,
@@ -35,7 +45,7 @@ pub struct Maps {
     pub stacks: HashMap<MapData, u64, Stack>,
     pub losses: Array<MapData, u64>,
     pub control: Array<MapData, u32>,
-    pub records_sent: Array<MapData, u64>,
+    pub budgets: Array<MapData, Budget>,
 }
 
 macro_rules! take {
@@ -58,11 +68,16 @@ impl Maps {
         Ok(Self {
             requests: take!(ebpf, "REQUESTS"),
             request_numbers: take!(ebpf, "REQUEST_NUMBERS"),
+            waiters: take!(ebpf, "WAITERS"),
+            search: take!(ebpf, "SEARCH"),
             series: take!(ebpf, "SERIES"),
             series_ids: take!(ebpf, "SERIES_IDS"),
             disk_states: take!(ebpf, "DISK_STATES"),
             disk_filter: take!(ebpf, "DISK_FILTER"),
             uses: take!(ebpf, "USES"),
+            use_numbers: take!(ebpf, "USE_NUMBERS"),
+            uses_taken: take!(ebpf, "USES_TAKEN"),
+            uses_given: take!(ebpf, "USES_GIVEN"),
             use_rows: take!(ebpf, "USE_ROWS"),
             sides: take!(ebpf, "SIDES"),
             owners: take!(ebpf, "OWNERS"),
@@ -72,7 +87,7 @@ impl Maps {
             stacks: take!(ebpf, "STACKS"),
             losses: take!(ebpf, "LOSSES"),
             control: take!(ebpf, "CONTROL"),
-            records_sent: take!(ebpf, "RECORDS_SENT"),
+            budgets: take!(ebpf, "BUDGETS"),
         })
     }
 

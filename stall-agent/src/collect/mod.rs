@@ -1,6 +1,7 @@
 //! From the running programs' maps and records to a [`stall_capture::Capture`].
 
 pub mod blocked;
+pub mod budgets;
 pub mod clock;
 pub mod d_state;
 pub mod in_flight;
@@ -11,6 +12,7 @@ pub mod names;
 pub mod owner;
 pub mod packed;
 pub mod records;
+pub mod sample;
 pub mod series;
 pub mod snapshot;
 pub mod stacks;

@@ -20,9 +20,8 @@ const TASK: u32 = 1 << 31;
 const AGAIN: u32 = 1 << 30;
 /// Those asked for again, the newest first.
 const MOST_AGAIN: usize = 1024;
-/// Actors kept, and tasks: as many as have rows in the programs' sums. Who starts processes faster than that gets no more of
-/// the agent's memory.
-const MOST: usize = stall_common::uses::ROWS as usize;
+/// Actors kept, and tasks. Who starts processes faster than that gets no more of the agent's memory.
+const MOST: usize = 16_384;
 /// `/proc` tells starts in ticks of 10 ms.
 const SAME_START_NS: u64 = 20_000_000;
 
@@ -36,11 +35,25 @@ pub struct Names {
 #[derive(Default)]
 struct Found {
     actors: BTreeMap<u32, Packed>,
+    /// Of actors, the control group that the programs told.
+    cgroup_ids: BTreeMap<u32, u64>,
+    /// The actor that stands for all ended ones of a program and control group, and for how many others.
+    alike: HashMap<Alike, u32>,
+    others: BTreeMap<u32, u64>,
     tasks: Tasks,
     groups: Groups,
     gaps: BTreeMap<Missing, u64>,
     /// Actors and tasks beyond [`MOST`].
     not_kept: u64,
+}
+
+/// What processes have in common that are told of as one: name and control group, by its id where that tells groups apart.
+#[derive(PartialEq, Eq, Hash)]
+struct Alike {
+    comm: String,
+    kernel_thread: bool,
+    cgroup_id: u64,
+    cgroup: Vec<String>,
 }
 
 /// Processes of tasks.
@@ -56,6 +69,8 @@ struct Tasks {
 #[derive(Default)]
 pub struct Known {
     actors: BTreeMap<u32, Arc<Process>>,
+    /// How many others an actor stands for.
+    others: BTreeMap<u32, u64>,
     /// The newest by pid.
     actors_by_pid: BTreeMap<u32, Arc<Process>>,
     /// By the task's id.
@@ -89,6 +104,7 @@ impl Names {
             actor,
             tgid,
             start_boottime_ns,
+            cgroup,
             kernel_thread,
             comm,
             args,
@@ -106,6 +122,40 @@ impl Names {
         };
         let process = self.found.groups.pack(process);
         self.found.actors.insert(actor, process);
+        self.found.cgroup_ids.insert(actor, cgroup);
+    }
+
+    /// Ended actors that from now on are told of as one for each program and control group: by whose id each is. The first of a kind
+    /// stands for it, with what is known of the last.
+    pub fn fold(&mut self, actors: &[u32]) -> BTreeMap<u32, u32> {
+        let Found {
+            actors: known,
+            cgroup_ids,
+            alike,
+            others,
+            ..
+        } = &mut self.found;
+        let mut to = BTreeMap::new();
+        for id in actors {
+            let Some(packed) = known.get(id) else {
+                continue;
+            };
+            let process = packed.unpack();
+            let cgroup_id = cgroup_ids.get(id).copied().unwrap_or(0);
+            let kind = Alike::of(&process, cgroup_id);
+            let stands = *alike.entry(kind).or_insert(*id);
+            if stands == *id {
+                continue;
+            }
+            let last = known.remove(id).filter(|_| !process.cgroup.is_empty());
+            if let Some(last) = last {
+                known.insert(stands, last);
+            }
+            cgroup_ids.remove(id);
+            *others.entry(stands).or_default() += 1 + others.remove(id).unwrap_or(0);
+            to.insert(*id, stands);
+        }
+        to
     }
 
     /// A task in D that is new.
@@ -173,6 +223,30 @@ impl Names {
         let refused = finished.refused - refused.len() as u64;
         let gaps = found.rows(given_up, refused);
         Known::of(&found, given_up + refused + found.not_kept, gaps)
+    }
+}
+
+/// The root of the unified hierarchy, where nothing lies on hosts that do not use it.
+const ROOT_CGROUP: u64 = 1;
+
+impl Alike {
+    fn of(process: &Process, cgroup_id: u64) -> Self {
+        let tells = cgroup_id > ROOT_CGROUP;
+        // `kworker/3:1-events`: which of them did it is chance.
+        let comm = match process.comm.split_once('/') {
+            Some((kind, _)) if process.kernel_thread => kind,
+            _ => &process.comm,
+        };
+        Self {
+            comm: comm.to_owned(),
+            kernel_thread: process.kernel_thread,
+            cgroup_id: if tells { cgroup_id } else { 0 },
+            cgroup: if tells {
+                Vec::new()
+            } else {
+                process.cgroup.clone()
+            },
+        }
     }
 }
 
@@ -248,6 +322,7 @@ impl Known {
             .map(|process| (process.pid, Arc::clone(process)));
         Self {
             actors_by_pid: by_pid.collect(),
+            others: found.others.clone(),
             actors,
             tasks: found.tasks.unpacked(),
             lost,
@@ -258,10 +333,14 @@ impl Known {
     /// The rows of the capture; the two that are no process first.
     #[must_use]
     pub fn actor_rows(&self) -> Vec<Actor> {
-        let nobody = [UNKNOWN, FLUSH_MACHINERY].map(|id| Actor { id, process: None });
+        let nobody = [UNKNOWN, FLUSH_MACHINERY].map(|id| Actor {
+            id,
+            ..Actor::default()
+        });
         let rows = self.actors.iter().map(|(id, process)| Actor {
             id: *id,
             process: Some(Process::clone(process)),
+            ended_alike: self.others.get(id).copied().unwrap_or(0),
         });
         nobody.into_iter().chain(rows).collect()
     }

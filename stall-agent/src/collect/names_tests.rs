@@ -84,6 +84,7 @@ fn no_more_actors_and_tasks_are_kept_than_there_is_room_for() {
             actor: FIRST + number,
             tgid: 1_000 + number,
             start_boottime_ns: 5,
+            cgroup: 1,
             kernel_thread: false,
             comm: "dd".to_owned(),
             args: Vec::new(),
@@ -101,4 +102,36 @@ fn no_more_actors_and_tasks_are_kept_than_there_is_room_for() {
     let gap = gaps.find(|gap| gap.reason.contains("which are kept"));
     assert_eq!(gap.map(|gap| gap.count), Some(6));
     assert!(known.lost >= 6);
+}
+
+#[test]
+fn ended_processes_of_a_program_and_group_are_told_of_as_one() {
+    let fixture = Fixture::new();
+    let mut names = Names::start(fixture.root()).unwrap();
+    let mut ended = |actor: u32, comm: &str, cgroup: u64| {
+        names.actor(&records::Process {
+            actor,
+            tgid: 100_000 + actor,
+            start_boottime_ns: 1,
+            cgroup,
+            kernel_thread: false,
+            comm: comm.to_owned(),
+            args: Vec::new(),
+            args_truncated: false,
+        });
+    };
+    for (actor, comm, cgroup) in [
+        (2, "sh", 9),
+        (3, "sh", 9),
+        (4, "sh", 8),
+        (5, "dd", 9),
+        (6, "sh", 9),
+    ] {
+        ended(actor, comm, cgroup);
+    }
+    assert_eq!(names.fold(&[2, 3, 4, 5]), [(3, 2)].into());
+    assert_eq!(names.fold(&[6]), [(6, 2)].into());
+    let rows = names.so_far().actor_rows();
+    let alike: Vec<_> = rows.iter().map(|row| (row.id, row.ended_alike)).collect();
+    assert_eq!(alike, [(0, 0), (1, 0), (2, 2), (4, 0), (5, 0)]);
 }

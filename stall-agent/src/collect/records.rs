@@ -1,18 +1,21 @@
 //! Records from the ring buffer: bytes in, [`Record`]s out. Total: what cannot be read is `None`.
 
-use bytes::Buf as _;
-use stall_common::actor::{ARGS_LEN, COMM_LEN};
-use stall_common::disk::NAME_LEN;
-use stall_common::record::Kind;
-use stall_common::request::Request;
+use std::mem::MaybeUninit;
 
-use stall_capture::Waker;
+use aya::Pod;
+use bytes::Buf;
+use stall_common::actor::ARGS_LEN;
+use stall_common::record::{self as abi, EndedRequest, EndedSleep, Header, Kind, NewDisk};
 
-/// A record, in user space's terms.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A record. What names something is in user space's terms, the rest as the programs declare it.
+#[derive(Clone, Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one exists at a time, and most are requests"
+)]
 pub enum Record {
     Process(Process),
-    NewDisk { disk: u32, dev: u32, name: String },
+    NewDisk(NewDisk),
     Task(Task),
     SlowRequest(EndedRequest),
     Discard(EndedRequest),
@@ -20,19 +23,21 @@ pub enum Record {
     Exit(Exit),
 }
 
-/// `stall_common::record::Process`
+/// A process that submits its first request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Process {
     pub actor: u32,
     pub tgid: u32,
     pub start_boottime_ns: u64,
+    /// Id of its control group in the unified hierarchy.
+    pub cgroup: u64,
     pub kernel_thread: bool,
     pub comm: String,
     pub args: Vec<String>,
     pub args_truncated: bool,
 }
 
-/// `stall_common::record::Exit`
+/// An actor's group leader exited.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exit {
     pub actor: u32,
@@ -40,7 +45,7 @@ pub struct Exit {
     pub comm: String,
 }
 
-/// `stall_common::record::Task`
+/// A task that was in D for the first time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Task {
     pub task: u32,
@@ -51,156 +56,65 @@ pub struct Task {
     pub comm: String,
 }
 
-/// `stall_common::record::EndedRequest`
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EndedRequest {
-    pub completed_ns: u64,
-    pub request: Request,
-    pub overlap_ns: u64,
-    pub service_ns: u64,
-}
-
-/// `stall_common::record::EndedSleep`
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EndedSleep {
-    pub end_ns: u64,
-    pub start_ns: u64,
-    pub stack: u64,
-    pub task: u32,
-    pub killable: bool,
-    pub waker: Option<Waker>,
+/// The next structure that bytes hold, as the programs declare it.
+#[must_use]
+pub fn next<T: Pod>(bytes: &mut impl Buf) -> Option<T> {
+    let mut value = MaybeUninit::<T>::zeroed();
+    // SAFETY: as many bytes as the value has, all of them initialized, for as long as the value is not used.
+    let to =
+        unsafe { std::slice::from_raw_parts_mut(value.as_mut_ptr().cast::<u8>(), size_of::<T>()) };
+    bytes.try_copy_to_slice(to).ok()?;
+    // SAFETY: of a `Pod` every bit pattern is a value.
+    Some(unsafe { value.assume_init() })
 }
 
 /// Reads one record.
 #[must_use]
-pub fn decode(mut bytes: &[u8]) -> Option<Record> {
-    let bytes = &mut bytes;
-    let kind = Kind::from_number(bytes.try_get_u32_ne().ok()?)?;
-    let _reserved = bytes.try_get_u32_ne().ok()?;
-    let time_ns = bytes.try_get_u64_ne().ok()?;
-    Some(match kind {
-        Kind::Process => Record::Process(process(bytes)?),
-        Kind::NewDisk => Record::NewDisk {
-            disk: bytes.try_get_u32_ne().ok()?,
-            dev: bytes.try_get_u32_ne().ok()?,
-            name: text(bytes, NAME_LEN)?,
-        },
-        Kind::Task => Record::Task(task(bytes)?),
-        Kind::SlowRequest => Record::SlowRequest(ended_request(bytes, time_ns)?),
-        Kind::Discard => Record::Discard(ended_request(bytes, time_ns)?),
-        Kind::LongSleep => Record::LongSleep(ended_sleep(bytes, time_ns)?),
-        Kind::Exit => Record::Exit(exit(bytes, time_ns)?),
+pub fn decode(bytes: &[u8]) -> Option<Record> {
+    let header: Header = next(&mut &*bytes)?;
+    let bytes = &mut &*bytes;
+    Some(match Kind::from_number(header.kind)? {
+        Kind::Process => Record::Process(process(&next(bytes)?)),
+        Kind::NewDisk => Record::NewDisk(next(bytes)?),
+        Kind::Task => Record::Task(task(&next(bytes)?)),
+        Kind::SlowRequest => Record::SlowRequest(next(bytes)?),
+        Kind::Discard => Record::Discard(next(bytes)?),
+        Kind::LongSleep => Record::LongSleep(next(bytes)?),
+        Kind::Exit => Record::Exit(exit(&next(bytes)?)),
     })
 }
 
-fn exit(bytes: &mut &[u8], time_ns: u64) -> Option<Exit> {
-    let actor = bytes.try_get_u32_ne().ok()?;
-    let _tgid = bytes.try_get_u32_ne().ok()?;
-    Some(Exit {
-        actor,
-        time_ns,
-        comm: text(bytes, COMM_LEN)?,
-    })
+fn exit(record: &abi::Exit) -> Exit {
+    Exit {
+        actor: record.actor,
+        time_ns: record.header.time_ns,
+        comm: until_nul(&record.comm),
+    }
 }
 
-fn process(bytes: &mut &[u8]) -> Option<Process> {
-    let start_boottime_ns = bytes.try_get_u64_ne().ok()?;
-    let _cgroup = bytes.try_get_u64_ne().ok()?;
-    let actor = bytes.try_get_u32_ne().ok()?;
-    let tgid = bytes.try_get_u32_ne().ok()?;
-    let _tid = bytes.try_get_u32_ne().ok()?;
-    let kernel_thread = bytes.try_get_u32_ne().ok()? != 0;
-    let args_len = bytes.try_get_u32_ne().ok()? as usize;
-    let args_total = bytes.try_get_u32_ne().ok()? as usize;
-    let comm = text(bytes, COMM_LEN)?;
-    let args = bytes.get(..args_len.min(ARGS_LEN))?;
-    Some(Process {
-        actor,
-        tgid,
-        start_boottime_ns,
-        kernel_thread,
-        comm,
+fn process(record: &abi::Process) -> Process {
+    let args = &record.args[..ARGS_LEN.min(record.args_len as usize)];
+    Process {
+        actor: record.actor,
+        tgid: record.tgid,
+        start_boottime_ns: record.start_boottime_ns,
+        cgroup: record.cgroup,
+        kernel_thread: record.kernel_thread != 0,
+        comm: until_nul(&record.comm),
         args: arguments(args),
-        args_truncated: args_total > args_len,
-    })
+        args_truncated: record.args_total > record.args_len,
+    }
 }
 
-fn task(bytes: &mut &[u8]) -> Option<Task> {
-    Some(Task {
-        start_boottime_ns: bytes.try_get_u64_ne().ok()?,
-        task: bytes.try_get_u32_ne().ok()?,
-        tid: bytes.try_get_u32_ne().ok()?,
-        tgid: bytes.try_get_u32_ne().ok()?,
-        kernel_thread: bytes.try_get_u32_ne().ok()? != 0,
-        comm: text(bytes, COMM_LEN)?,
-    })
-}
-
-fn ended_request(bytes: &mut &[u8], completed_ns: u64) -> Option<EndedRequest> {
-    Some(EndedRequest {
-        completed_ns,
-        request: request(bytes)?,
-        overlap_ns: bytes.try_get_u64_ne().ok()?,
-        service_ns: bytes.try_get_u64_ne().ok()?,
-    })
-}
-
-fn request(bytes: &mut &[u8]) -> Option<Request> {
-    Some(Request {
-        queued_ns: bytes.try_get_u64_ne().ok()?,
-        issued_ns: bytes.try_get_u64_ne().ok()?,
-        discard_clock_ns: bytes.try_get_u64_ne().ok()?,
-        sector: bytes.try_get_u64_ne().ok()?,
-        stack: bytes.try_get_u64_ne().ok()?,
-        bytes: bytes.try_get_u32_ne().ok()?,
-        done_bytes: bytes.try_get_u32_ne().ok()?,
-        row: bytes.try_get_u32_ne().ok()?,
-        actor: bytes.try_get_u32_ne().ok()?,
-        tid: bytes.try_get_u32_ne().ok()?,
-        disk: bytes.try_get_u16_ne().ok()?,
-        series: bytes.try_get_u16_ne().ok()?,
-        op: bytes.try_get_u8().ok()?,
-        flags: bytes.try_get_u8().ok()?,
-        requeues: bytes.try_get_u16_ne().ok()?,
-        cgroup: bytes.try_get_u32_ne().ok()?,
-    })
-}
-
-fn ended_sleep(bytes: &mut &[u8], end_ns: u64) -> Option<EndedSleep> {
-    let start_ns = bytes.try_get_u64_ne().ok()?;
-    let _seen_ns = bytes.try_get_u64_ne().ok()?;
-    Some(EndedSleep {
-        end_ns,
-        start_ns,
-        stack: bytes.try_get_u64_ne().ok()?,
-        task: bytes.try_get_u32_ne().ok()?,
-        killable: bytes.try_get_u32_ne().ok()? != 0,
-        waker: waker(bytes)?,
-    })
-}
-
-/// The inner `None` is an idle CPU.
-fn waker(bytes: &mut &[u8]) -> Option<Option<Waker>> {
-    let start_boottime_ns = bytes.try_get_u64_ne().ok()?;
-    let tid = bytes.try_get_u32_ne().ok()?;
-    let waker = Waker {
-        tid,
-        pid: bytes.try_get_u32_ne().ok()?,
-        start_boottime_ns,
-        kernel_thread: bytes.try_get_u32_ne().ok()? != 0,
-        comm: {
-            let _reserved = bytes.try_get_u32_ne().ok()?;
-            text(bytes, COMM_LEN)?
-        },
-    };
-    Some((tid != 0).then_some(waker))
-}
-
-/// A fixed-size field up to its NUL.
-fn text(bytes: &mut &[u8], len: usize) -> Option<String> {
-    let field = bytes.get(..len)?;
-    bytes.advance(len);
-    Some(until_nul(field))
+fn task(record: &abi::Task) -> Task {
+    Task {
+        task: record.task,
+        tid: record.tid,
+        tgid: record.tgid,
+        start_boottime_ns: record.start_boottime_ns,
+        kernel_thread: record.kernel_thread != 0,
+        comm: until_nul(&record.comm),
+    }
 }
 
 /// Text up to the first NUL; what is not UTF-8 is replaced.
@@ -241,15 +155,13 @@ mod tests {
         let mut body = Vec::new();
         body.extend(3u32.to_ne_bytes());
         body.extend((7u32 << 20 | 2).to_ne_bytes());
-        let mut name = [0; NAME_LEN];
+        let mut name = [0; stall_common::disk::NAME_LEN];
         name[..5].copy_from_slice(b"loop2");
         body.extend(name);
-        let expected = Record::NewDisk {
-            disk: 3,
-            dev: 7 << 20 | 2,
-            name: "loop2".to_owned(),
+        let Some(Record::NewDisk(disk)) = decode(&bytes_of(Kind::NewDisk, &body)) else {
+            panic!("no disk");
         };
-        assert_eq!(decode(&bytes_of(Kind::NewDisk, &body)), Some(expected));
+        assert_eq!((disk.disk, disk.dev, disk.name), (3, 7 << 20 | 2, name));
     }
 
     #[test]
@@ -258,14 +170,17 @@ mod tests {
         body.extend(*b"dd\0\0\0\0\0\0\0\0\0\0\0\0\0\0");
         let whole = bytes_of(Kind::Exit, &body);
         for len in 0..whole.len() {
-            assert_eq!(decode(&whole[..len]), None);
+            assert!(decode(&whole[..len]).is_none());
         }
-        let exit = Exit {
+        let Some(Record::Exit(exit)) = decode(&whole) else {
+            panic!("no exit");
+        };
+        let expected = Exit {
             actor: 1,
             time_ns: 77,
             comm: "dd".to_owned(),
         };
-        assert_eq!(decode(&whole), Some(Record::Exit(exit)));
+        assert_eq!(exit, expected);
     }
 
     #[test]

@@ -1,6 +1,6 @@
-//! Per disk and operation: the shards summed up, and what came since the last look.
+//! Per disk and operation: the copies summed up, and what came since the last look.
 
-use stall_common::disk::{LATENCIES, Latency, Series as Shard};
+use stall_common::disk::{LATENCIES, Latency, Series as Copy};
 use stall_common::histogram::{BUCKETS, WIDE, middle, wide};
 use stall_common::uses::Use;
 
@@ -40,16 +40,16 @@ impl Default for Series {
 }
 
 impl Series {
-    /// Takes in what the rows of uses hold of it, and what the shards hold now. Returns what the plain sums grew by.
-    pub fn update(&mut self, used: Sums, shards: impl Iterator<Item = Shard>) -> Sums {
+    /// Takes in what the rows of uses hold of it, and what the copies hold now. Returns what the plain sums grew by.
+    pub fn update(&mut self, used: Sums, copies: impl Iterator<Item = Copy>) -> Sums {
         let mut now = Box::new([[0u32; BUCKETS]; LATENCIES]);
         let mut sums = used;
-        for shard in shards {
-            sums.add(&shard);
+        for copy in copies {
+            sums.add(&copy);
             for (to, from) in now
                 .iter_mut()
                 .flatten()
-                .zip(shard.histograms.iter().flatten())
+                .zip(copy.histograms.iter().flatten())
             {
                 *to = to.wrapping_add(*from);
             }
@@ -119,13 +119,13 @@ impl Sums {
         self.slowest_ns = self.slowest_ns.max(used.slowest_ns);
     }
 
-    fn add(&mut self, shard: &Shard) {
-        self.ops += shard.ops;
-        self.bytes += shard.bytes;
-        self.queue_ns += shard.queue_ns;
-        self.device_ns += shard.device_ns;
-        self.total_ns += shard.queue_ns + shard.device_ns + shard.unissued_ns;
-        self.slowest_ns = self.slowest_ns.max(shard.slowest_ns);
+    fn add(&mut self, copy: &Copy) {
+        self.ops += copy.ops;
+        self.bytes += copy.bytes;
+        self.queue_ns += copy.queue_ns;
+        self.device_ns += copy.device_ns;
+        self.total_ns += copy.queue_ns + copy.device_ns + copy.unissued_ns;
+        self.slowest_ns = self.slowest_ns.max(copy.slowest_ns);
     }
 
     fn since(&self, before: &Self) -> Self {
@@ -164,10 +164,10 @@ mod tests {
 
     use super::*;
 
-    fn shard(ops: u64, at: usize, count: u32) -> Shard {
+    fn copy(ops: u64, at: usize, count: u32) -> Copy {
         let mut histograms = [[0; BUCKETS]; LATENCIES];
         histograms[Latency::Total as usize][at] = count;
-        Shard {
+        Copy {
             ops,
             bytes: 0,
             queue_ns: 0,
@@ -179,16 +179,13 @@ mod tests {
     }
 
     #[test]
-    fn shards_add_up_and_wrapping_counts_do_not_matter() {
+    fn copies_add_up_and_wrapping_counts_do_not_matter() {
         let mut series = Series::default();
         series.update(
             Sums::default(),
-            [shard(1, 9, u32::MAX), shard(2, 9, 0)].into_iter(),
+            [copy(1, 9, u32::MAX), copy(2, 9, 0)].into_iter(),
         );
-        let grown = series.update(
-            Sums::default(),
-            [shard(4, 9, 1), shard(3, 9, 1)].into_iter(),
-        );
+        let grown = series.update(Sums::default(), [copy(4, 9, 1), copy(3, 9, 1)].into_iter());
         assert_eq!(grown.ops, 4);
         let expected = Histogram(vec![(9, u64::from(u32::MAX) + 3)]);
         assert_eq!(series.histogram(Latency::Total), expected);
@@ -207,9 +204,9 @@ mod tests {
         let mut sums = Sums::default();
         sums.add_use(&used);
         sums.add_use(&used);
-        let grown = series.update(sums, [shard(1, 9, 1)].into_iter());
+        let grown = series.update(sums, [copy(1, 9, 1)].into_iter());
         assert_eq!((grown.ops, grown.total_ns), (11, 246));
-        assert_eq!(series.update(sums, [shard(1, 9, 1)].into_iter()).ops, 0);
+        assert_eq!(series.update(sums, [copy(1, 9, 1)].into_iter()).ops, 0);
     }
 
     #[test]
@@ -217,8 +214,8 @@ mod tests {
         let mut series = Series::default();
         let (fast, slow) = (bucket(100_000) as usize, bucket(90_000_000) as usize);
         assert_eq!(series.recent_quantile_ns(0.5), None);
-        series.update(Sums::default(), [shard(1, slow, 100)].into_iter());
-        let mut second = shard(1, slow, 101);
+        series.update(Sums::default(), [copy(1, slow, 100)].into_iter());
+        let mut second = copy(1, slow, 101);
         second.histograms[Latency::Total as usize][fast] = 9;
         series.update(Sums::default(), [second].into_iter());
         assert_eq!(series.recent_quantile_ns(0.5), Some(middle(fast)));
@@ -227,16 +224,16 @@ mod tests {
         assert_eq!(series.recent_counts(), expected);
     }
 
-    fn add(shard: &mut Shard, ns: u64) {
-        shard.ops += 1;
-        shard.unissued_ns += ns;
-        shard.slowest_ns = shard.slowest_ns.max(ns);
-        let counts = &mut shard.histograms[Latency::Total as usize];
+    fn add(copy: &mut Copy, ns: u64) {
+        copy.ops += 1;
+        copy.unissued_ns += ns;
+        copy.slowest_ns = copy.slowest_ns.max(ns);
+        let counts = &mut copy.histograms[Latency::Total as usize];
         counts[bucket(ns) as usize] += 1;
     }
 
     fn counts(values: impl Iterator<Item = u64>) -> Histogram {
-        let mut one = shard(0, 0, 0);
+        let mut one = copy(0, 0, 0);
         values.for_each(|ns| add(&mut one, ns));
         let mut series = Series::default();
         series.update(Sums::default(), [one].into_iter());
@@ -250,11 +247,11 @@ mod tests {
         fn copies_and_looks_add_up(
             looks in prop::collection::vec(prop::collection::vec((0usize..3, 1_000u64..1 << 40), 0..20), 1..6),
         ) {
-            let mut shards: Vec<_> = (0..3).map(|_| shard(0, 0, 0)).collect();
+            let mut copies: Vec<_> = (0..3).map(|_| copy(0, 0, 0)).collect();
             let (mut series, mut grown) = (Series::default(), 0);
             for look in &looks {
-                look.iter().for_each(|(cpu, ns)| add(&mut shards[*cpu], *ns));
-                let since = series.update(Sums::default(), shards.iter().copied());
+                look.iter().for_each(|(cpu, ns)| add(&mut copies[*cpu], *ns));
+                let since = series.update(Sums::default(), copies.iter().copied());
                 prop_assert_eq!(since.ops, look.len() as u64);
                 let recent: u32 = series.recent_counts().iter().map(|(_, count)| count).sum();
                 prop_assert_eq!(recent as usize, look.len());

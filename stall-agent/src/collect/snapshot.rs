@@ -1,28 +1,33 @@
 //! One look at the sums in the kernel, per interval; the intervals are differences of looks.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
+use stall_common::copies;
 use stall_common::discard;
-use stall_common::disk::{DiskState, Latency};
+use stall_common::disk::{DiskState, Latency, SERIES_COPIED};
 use stall_common::exposure::{EXPOSED, Sides, UNEXPOSED, finer};
+use stall_common::loss::Loss;
 use stall_common::uses::{Use as Sums, UseKey};
 
 use super::intervals::Intervals;
 use super::maps::Maps;
+use super::sample::Key;
 use super::series::Series;
-use super::uses;
+use super::uses::{Grown, Rows};
 use stall_capture as capture;
 use stall_capture::{
-    Histogram, Interval, IntervalDiscards, IntervalSeries, IntervalUse, IntervalWaited, Op,
+    Histogram, Interval, IntervalDiscards, IntervalDisk, IntervalSeries, IntervalUse,
+    IntervalWaited, Op,
 };
 
 /// Everything read so far, and the intervals made of it.
 pub struct Snapshots {
-    shards: u32,
+    copies: u32,
     series: BTreeMap<(u16, u8), Series>,
-    /// With the numbers of their rows.
-    uses: HashMap<UseKey, (u32, Sums)>,
+    pub rows: Rows,
+    /// Requests that no row counted, at the last look.
+    unused: u64,
     /// The discard clock of each disk at the last look. It begins at 0 with the window.
     clocks: BTreeMap<u16, u64>,
     last_ns: u64,
@@ -39,37 +44,53 @@ pub struct Worst {
 impl Snapshots {
     /// Nothing read yet; the window begins at `start_ns`.
     #[must_use]
-    pub fn new(shards: u32, start_ns: u64) -> Self {
+    pub fn new(rows: u32, copies: u32, start_ns: u64) -> Self {
         Self {
-            shards,
+            copies,
             series: BTreeMap::new(),
-            uses: HashMap::new(),
+            rows: Rows::new(rows, copies),
+            unused: 0,
             clocks: BTreeMap::new(),
             last_ns: start_ns,
             intervals: Intervals::default(),
         }
     }
 
-    /// Reads what `disks` disks did until `now_ns`, and closes an interval with it.
+    /// Reads what `disks` disks did until `now_ns`, and closes an interval with it and what the kernel itself `counted`. Returns
+    /// what the rows grew by.
     ///
     /// # Errors
     ///
     /// When the kernel refuses to read a map.
-    pub fn take(&mut self, maps: &Maps, disks: u16, now_ns: u64, blocked_tasks: u32) -> Result<()> {
-        let uses = self.uses(maps)?;
-        let series = self.series(maps)?;
+    pub fn take(
+        &mut self,
+        maps: &mut Maps,
+        (disks, now_ns): (u16, u64),
+        blocked_tasks: u32,
+        counted: Vec<IntervalDisk>,
+        has_ended: impl Fn(u32) -> bool,
+    ) -> Result<Growth> {
+        let grown = self.rows.look(maps, has_ended)?;
+        let series = self.series(maps, &grown)?;
         let discards = self.discards(maps, disks, now_ns)?;
+        let growth = Growth::of(&grown);
         self.intervals.add(Interval {
             start_ns: self.last_ns,
             end_ns: now_ns,
             series,
             discards,
-            uses,
-            disks: Vec::new(),
+            uses: interval_uses(&grown),
+            disks: counted,
             blocked_tasks,
         });
         self.last_ns = now_ns;
-        Ok(())
+        Ok(growth)
+    }
+
+    /// Tells of actors by another's id from now on.
+    pub fn fold(&mut self, to: &BTreeMap<u32, u32>) {
+        self.rows.fold(to);
+        self.intervals.rename(to);
     }
 
     /// Where the last interval was slowest.
@@ -116,29 +137,37 @@ impl Snapshots {
     /// The rows of the capture per actor, disk and operation.
     #[must_use]
     pub fn use_rows(&self, maps: &Maps) -> Vec<capture::Use> {
-        let sides = |row: u32| uses::sides(maps, row, self.shards);
+        let sides = self.rows.all_sides(maps);
+        let none = Sides::EMPTY;
         // A row is made when a request is submitted, and says nothing before one has ended.
-        let ended = self.uses.iter().filter(|(_, (_, sums))| sums.ops > 0);
-        let mut rows: Vec<_> = ended
-            .map(|(key, (row, sums))| use_row(*key, sums, &sides(*row)))
+        let all = self.rows.all().into_iter().filter(|(_, sums)| sums.ops > 0);
+        let mut rows: Vec<_> = all
+            .map(|(key, sums)| use_row(key, &sums, sides.get(&key).map_or(&none, |sides| &**sides)))
             .collect();
         rows.sort_by_key(|row| (row.disk, row.actor, row.op));
         rows
     }
 
-    fn series(&mut self, maps: &Maps) -> Result<Vec<IntervalSeries>> {
+    /// Reads the series of what grew; all of them when there was something that no row tells of.
+    fn series(&mut self, maps: &Maps, grown: &[Grown]) -> Result<Vec<IntervalSeries>> {
+        let unused = maps.losses.get(&(Loss::UsesFull as u32), 0)?
+            + maps.losses.get(&(Loss::MissedCompletion as u32), 0)?;
+        let all = std::mem::replace(&mut self.unused, unused) != unused;
+        let busy: BTreeSet<_> = grown.iter().map(|grown| of_series(&grown.key)).collect();
         let mut rows = Vec::new();
         let used = self.used();
         for id in &maps.series_ids {
             let (key, number) = id?;
             let (disk, op) = ((key >> 8) as u16, key as u8);
-            let first = number.saturating_mul(self.shards);
+            if !all && !busy.contains(&(disk, op)) {
+                continue;
+            }
             // A series beyond the map's end was refused by the programs, and counted.
-            let shards = (first..first.saturating_add(self.shards))
-                .map_while(|index| maps.series.get(&index, 0).ok());
+            let copies = copies::all(number, SERIES_COPIED, self.copies)
+                .filter_map(|place| maps.series.get(&place, 0).ok());
             let series = self.series.entry((disk, op)).or_default();
             let used = used.get(&(disk, op)).copied().unwrap_or_default();
-            let grown = series.update(used, shards);
+            let grown = series.update(used, copies);
             if grown.ops > 0 {
                 rows.push(interval_row(disk, super::in_flight::op(op), series, &grown));
             }
@@ -149,44 +178,12 @@ impl Snapshots {
     }
 
     /// What all actors did, by disk and operation, at the last look.
-    fn used(&self) -> HashMap<(u16, u8), super::series::Sums> {
-        let mut used = HashMap::<_, super::series::Sums>::new();
-        for (key, (_, sums)) in &self.uses {
-            let of = (key.disk, key.op as u8);
-            used.entry(of).or_default().add_use(sums);
+    fn used(&self) -> BTreeMap<(u16, u8), super::series::Sums> {
+        let mut used = BTreeMap::<_, super::series::Sums>::new();
+        for (key, sums) in &self.rows.all() {
+            used.entry(of_series(key)).or_default().add_use(sums);
         }
         used
-    }
-
-    fn uses(&mut self, maps: &Maps) -> Result<Vec<IntervalUse>> {
-        let mut rows = Vec::new();
-        for row in &maps.uses {
-            let (key, number) = row?;
-            let now = uses::sums(maps, number, self.shards);
-            let before = self.uses.insert(key, (number, now));
-            let before = before.map_or_else(Sums::default, |(_, sums)| sums);
-            if now.ops > before.ops {
-                rows.push(IntervalUse {
-                    actor: key.actor,
-                    disk: key.disk,
-                    op: super::in_flight::op(key.op as u8),
-                    ops: now.ops - before.ops,
-                    bytes: now.bytes.saturating_sub(before.bytes),
-                    queue_ns: now.queue_ns.saturating_sub(before.queue_ns),
-                    device_ns: now.device_ns.saturating_sub(before.device_ns),
-                    service_ns: now.service_ns.saturating_sub(before.service_ns),
-                    waited: Some(IntervalWaited {
-                        total_ns: now.total_ns().saturating_sub(before.total_ns()),
-                        slow_ops: now.slow_ops.saturating_sub(before.slow_ops),
-                        slow_total_ns: now.slow_total_ns.saturating_sub(before.slow_total_ns),
-                        overlap_ns: now.overlap_ns.saturating_sub(before.overlap_ns),
-                    }),
-                });
-            }
-        }
-        rows.sort_by_key(|row| (row.disk, row.actor, row.op));
-        rows.shrink_to_fit();
-        Ok(rows)
     }
 
     fn discards(&mut self, maps: &Maps, disks: u16, now_ns: u64) -> Result<Vec<IntervalDiscards>> {
@@ -210,6 +207,73 @@ impl Snapshots {
         }
         Ok(rows)
     }
+}
+
+/// What rows grew by in an interval: all of their requests, and the slow of them.
+#[derive(Default)]
+pub struct Growth(BTreeMap<Key, (u64, u64)>);
+
+impl Growth {
+    fn of(grown: &[Grown]) -> Self {
+        let mut sums = BTreeMap::<_, (u64, u64)>::new();
+        for Grown { key, before, now } in grown {
+            let op = super::in_flight::op(key.op as u8);
+            let sum = sums.entry((key.disk, key.actor, op)).or_default();
+            sum.0 += now.ops - before.ops;
+            sum.1 += now.slow_ops.saturating_sub(before.slow_ops);
+        }
+        Self(sums)
+    }
+
+    #[must_use]
+    pub fn ops(&self, key: &Key) -> u64 {
+        self.0.get(key).map_or(0, |sum| sum.0)
+    }
+
+    #[must_use]
+    pub fn slow_ops(&self, key: &Key) -> u64 {
+        self.0.get(key).map_or(0, |sum| sum.1)
+    }
+
+    /// Slow requests that are no discards, and discards.
+    #[must_use]
+    pub fn recorded(&self) -> (u64, u64) {
+        let mut recorded = (0, 0);
+        for ((_, _, op), (ops, slow_ops)) in &self.0 {
+            if capture::is_discard(*op) {
+                recorded.1 += ops;
+            } else {
+                recorded.0 += slow_ops;
+            }
+        }
+        recorded
+    }
+}
+
+fn of_series(key: &UseKey) -> (u16, u8) {
+    (key.disk, key.op as u8)
+}
+
+fn interval_uses(grown: &[Grown]) -> Vec<IntervalUse> {
+    let rows = grown.iter().map(|Grown { key, before, now }| IntervalUse {
+        actor: key.actor,
+        disk: key.disk,
+        op: super::in_flight::op(key.op as u8),
+        ops: now.ops - before.ops,
+        bytes: now.bytes.saturating_sub(before.bytes),
+        queue_ns: now.queue_ns.saturating_sub(before.queue_ns),
+        device_ns: now.device_ns.saturating_sub(before.device_ns),
+        service_ns: now.service_ns.saturating_sub(before.service_ns),
+        waited: Some(IntervalWaited {
+            total_ns: now.total_ns().saturating_sub(before.total_ns()),
+            slow_ops: now.slow_ops.saturating_sub(before.slow_ops),
+            slow_total_ns: now.slow_total_ns.saturating_sub(before.slow_total_ns),
+            overlap_ns: now.overlap_ns.saturating_sub(before.overlap_ns),
+        }),
+    });
+    let mut rows: Vec<_> = rows.collect();
+    super::intervals::add_up(&mut rows);
+    rows
 }
 
 fn interval_row(disk: u16, op: Op, series: &Series, grown: &super::series::Sums) -> IntervalSeries {

@@ -132,6 +132,19 @@ impl<'a> Btf<'a> {
         None
     }
 
+    /// A bitfield of one bit in a structure itself: the byte that has it, and its mask there. Kernels are little-endian.
+    #[must_use]
+    pub fn bit(&self, structure: &str, name: &str) -> Option<(u32, u32)> {
+        let of = self.get(self.find(structure, &self.named.structures)?)?;
+        of.rest.chunks_exact(12).find_map(|member| {
+            let named = self.is(u32_at(member, 0).ok()?, name);
+            let place = u32_at(member, 8).ok()?;
+            let is_bit = of.is_bitfield && place >> 24 == 1;
+            let bits = place & 0xff_ffff;
+            (named && is_bit).then_some((bits / 8, 1 << (bits % 8)))
+        })
+    }
+
     /// The value of an enumerator of any enum.
     #[must_use]
     pub fn enumerator(&self, name: &str) -> Option<u64> {

@@ -4,7 +4,7 @@
 //! would refuse it, or worse, the value would be another.
 
 use stall_common::layout::{ABSENT, Layout};
-use stall_common::request::PREFLUSH;
+use stall_common::request::{FUA, PREFLUSH, READ_AHEAD, SYNC};
 use thiserror::Error;
 
 use super::btf::Btf;
@@ -52,11 +52,28 @@ const ROWS: &[Row] = rows! {
     request_sector = "request"."__sector", 8;
     request_start_time_ns = "request"."start_time_ns", 8;
     request_bio = "request"."bio", 8;
-    request_mq_hctx = "request"."mq_hctx", 8;
+    request_biotail = "request"."biotail", 8;
     request_state = "request"."state", 4;
-    hctx_tags = "blk_mq_hw_ctx"."tags", 8;
     tags_nr_tags = "blk_mq_tags"."nr_tags", 4;
     tags_rqs = "blk_mq_tags"."rqs", 8;
+    queue_tag_set = "request_queue"."tag_set", 8;
+    tag_set_tags = "blk_mq_tag_set"."tags", 8;
+    tag_set_queues = "blk_mq_tag_set"."nr_hw_queues", 4;
+    disk_queue = "gendisk"."queue", 8;
+    device_disk = "bdev_inode"."bdev.bd_disk", 8;
+    device_superblock = "bdev_inode"."vfs_inode.i_sb", 8;
+    device_node = "bdev_inode"."vfs_inode.i_sb_list.next", 8;
+    superblock_inodes = "super_block"."s_inodes.next", 8;
+    superblock_magic = "super_block"."s_magic", 8;
+    superblock_next = "super_block"."s_list.next", 8;
+    superblock_previous = "super_block"."s_list.prev", 8;
+    mount_superblock = "vfsmount"."mnt_sb", 8;
+    fs_root_mount = "fs_struct"."root.mnt", 8;
+    task_fs = "task_struct"."fs", 8;
+    task_stack = "task_struct"."stack", 8;
+    bio_private = "bio"."bi_private", 8;
+    iomap_dio_waiter = "iomap_dio"."submit.waiter", 8;
+    blkdev_dio_waiter = "blkdev_dio"."waiter", 8;
     bio_opf = "bio"."bi_opf", 4;
     bio_blkg = "bio"."bi_blkg", 8;
     blkg_blkcg = "blkcg_gq"."blkcg", 8;
@@ -81,6 +98,7 @@ const ROWS: &[Row] = rows! {
     task_prio = "task_struct"."prio", 4;
     task_on_cpu = "task_struct"."on_cpu", 4;
     task_on_cpu_byte = "task_struct"."on_cpu", 1;
+    task_pi_lock = "task_struct"."pi_lock.raw_lock", 4;
     task_blocker = "task_struct"."blocker", 8;
     mutex_owner = "mutex"."owner", 8;
     rwsem_owner = "rw_semaphore"."owner", 8;
@@ -89,7 +107,7 @@ const ROWS: &[Row] = rows! {
     mm_arg_end = "mm_struct"."arg_end", 8;
 };
 
-/// Request operations whose numbers `stall_common::request::Op::from_code` relies on.
+/// Request operations whose numbers `stall_common::request::Op::from_flags` relies on, and bits of their flags.
 const OPERATIONS: &[(&str, u64)] = &[
     ("REQ_OP_READ", 0),
     ("REQ_OP_WRITE", 1),
@@ -97,7 +115,10 @@ const OPERATIONS: &[(&str, u64)] = &[
     ("REQ_OP_DISCARD", 3),
     ("REQ_OP_SECURE_ERASE", 5),
     ("REQ_OP_WRITE_ZEROES", 9),
+    ("__REQ_SYNC", SYNC.trailing_zeros() as u64),
+    ("__REQ_FUA", FUA.trailing_zeros() as u64),
     ("__REQ_PREFLUSH", PREFLUSH.trailing_zeros() as u64),
+    ("__REQ_RAHEAD", READ_AHEAD.trailing_zeros() as u64),
 ];
 
 /// Resolves every value.
@@ -118,6 +139,8 @@ pub fn resolve(btf: &Btf<'_>) -> Result<Layout, LayoutError> {
     let in_flight = btf.enumerator("MQ_RQ_IN_FLIGHT");
     layout.mq_rq_in_flight = in_flight.map_or(ABSENT, |state| state as u32);
     layout.rqf_flush_seq = flush_seq(btf);
+    (layout.task_io_wait, layout.io_wait_bit) =
+        btf.bit("task_struct", "in_iowait").unwrap_or((ABSENT, 0));
     let missing = parts::missing(&layout);
     if !missing.is_empty() {
         return Err(LayoutError::Missing(missing.join(", ")));
@@ -130,7 +153,11 @@ pub fn resolve(btf: &Btf<'_>) -> Result<Layout, LayoutError> {
 #[must_use]
 pub fn wanted() -> (Vec<(&'static str, &'static str)>, Vec<&'static str>) {
     let fields = ROWS.iter().map(|row| (row.structure, row.path));
-    let states = [("task_struct", "__state"), ("task_struct", "state")];
+    let states = [
+        ("task_struct", "__state"),
+        ("task_struct", "state"),
+        ("task_struct", "in_iowait"),
+    ];
     let operations = OPERATIONS.iter().map(|(name, _)| *name);
     (
         fields.chain(states).collect(),

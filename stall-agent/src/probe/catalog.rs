@@ -117,4 +117,13 @@ pub const CATALOG: &[Row] = &[
             "tasks in D from before the trace, and those still in D, are not reported",
         ),
     },
+    Row {
+        program: "older_requests",
+        hook: "task",
+        kind: Kind::Iterator,
+        args: (0, ANY),
+        group: "older_requests",
+        instead_of: None,
+        need: Need::Optional("requests from before the trace that do not end are not found"),
+    },
 ];

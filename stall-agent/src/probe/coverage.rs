@@ -20,6 +20,13 @@ pub const CACHED_FILES: Outside = Outside {
     lack: "on which disks replicas of Longhorn lie, and what files of /oem say",
 };
 
+/// The search of all queues for requests from before the trace came to no end.
+pub const QUEUES: Outside = Outside {
+    part: "search_of_queues",
+    missing: "a way from the first process to the block devices",
+    lack: "requests from before the trace that do not end are not all found",
+};
+
 /// The same as a row.
 #[must_use]
 pub fn outside(it: &Outside) -> Gap {

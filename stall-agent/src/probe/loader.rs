@@ -201,13 +201,13 @@ fn describe(error: &ProgramError) -> String {
     error.to_string()
 }
 
-/// Starts reading the task iterator.
+/// Starts reading a program that is shown all tasks.
 ///
 /// # Errors
 ///
 /// When it is not loaded or the kernel refuses.
-pub fn task_iterator(ebpf: &mut Ebpf) -> Result<std::fs::File, ProgramError> {
-    let program = ebpf.program_mut("d_tasks").ok_or(ProgramError::NotLoaded)?;
+pub fn task_iterator(ebpf: &mut Ebpf, name: &str) -> Result<std::fs::File, ProgramError> {
+    let program = ebpf.program_mut(name).ok_or(ProgramError::NotLoaded)?;
     let program: &mut Iter = program.try_into()?;
     let id = program.attach()?;
     let link = program.take_link(id)?;

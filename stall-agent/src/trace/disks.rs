@@ -6,8 +6,10 @@
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
+use stall_common::disk::MAX_DISKS;
+
 use super::aside::Aside;
-use stall_capture::{Disk, DiskFacts, DiskStat, InFlight, NameGap};
+use stall_capture::{Disk, DiskFacts, DiskStat, InFlight, IntervalDisk, NameGap};
 use stall_host::HostRoot;
 use stall_host::block_device::{self, WholeDisk};
 use stall_host::mounts::Mounts;
@@ -23,10 +25,12 @@ pub(super) struct HostDisks {
     root: HostRoot,
     at_start: BTreeMap<String, Counters>,
     at_end: BTreeMap<String, Counters>,
+    /// By name, at the last look; `None` for what is no whole disk.
+    last: BTreeMap<String, Option<DiskStat>>,
     facts: Option<Aside<Facts>>,
 }
 
-/// A disk the programs saw.
+/// A disk the programs saw, or one that has something in flight which they did not: those have indices from [`MAX_DISKS`] on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Seen {
     pub(super) index: u16,
@@ -48,12 +52,72 @@ impl HostDisks {
     pub(super) fn count(root: &HostRoot, disks: &[WholeDisk]) -> Self {
         let counted = disks.iter();
         let counted = counted.map(|disk| (disk.name.clone(), counters(root, &disk.name)));
+        let at_start: BTreeMap<_, _> = counted.collect();
+        let last = at_start.iter();
+        let last = last.map(|(name, counters)| (name.clone(), counters.stat));
         Self {
             root: root.clone(),
-            at_start: counted.collect(),
+            last: last.collect(),
+            at_start,
             at_end: BTreeMap::new(),
             facts: None,
         }
+    }
+
+    /// What the kernel counted on each disk since the last look. One that was not seen and has something in flight joins `seen`:
+    /// it may have hung since before the window.
+    #[must_use]
+    pub(super) fn since_last(&mut self, seen: &mut Vec<Seen>, add_new: bool) -> Vec<IntervalDisk> {
+        let mut rows = Vec::new();
+        for (name, number, now) in block_device::stats(&self.root) {
+            let root = &self.root;
+            let last = self
+                .last
+                .entry(name.clone())
+                .or_insert_with(|| block_device::by_name(root, &name).map(|_| DiskStat::default()));
+            let Some(last) = last else { continue };
+            let before = std::mem::replace(last, now);
+            let there = seen.iter().find(|disk| disk.name == name);
+            let index = match there {
+                Some(disk) => disk.index,
+                None if add_new && now.in_flight > 0 => {
+                    let next = seen.iter().map(|disk| disk.index + 1).max();
+                    let index = next.unwrap_or(0).max(MAX_DISKS as u16);
+                    seen.push(Seen {
+                        index,
+                        name: name.clone(),
+                        major: number.0,
+                        minor: number.1,
+                    });
+                    index
+                }
+                None => continue,
+            };
+            rows.extend(self.row_since(&name, index, &before, &now));
+        }
+        rows.sort_by_key(|row| row.disk);
+        rows
+    }
+
+    /// `None` for a disk at rest.
+    fn row_since(
+        &self,
+        name: &str,
+        disk: u16,
+        before: &DiskStat,
+        now: &DiskStat,
+    ) -> Option<IntervalDisk> {
+        let row = IntervalDisk {
+            disk,
+            in_flight: InFlight::default(),
+            ended: ended(now).saturating_sub(ended(before)),
+            busy_ms: now.io_ms.saturating_sub(before.io_ms),
+        };
+        if now.in_flight == 0 {
+            return (row.ended > 0 || row.busy_ms > 0).then_some(row);
+        }
+        let in_flight = block_device::in_flight(&self.root, name).unwrap_or_default();
+        Some(IntervalDisk { in_flight, ..row })
     }
 
     /// Begins to read the facts of disks.
@@ -256,6 +320,10 @@ fn below<'a>(name: &str, facts: &'a Facts) -> Vec<&'a str> {
     let whole = facts.iter();
     let whole = whole.filter(|(name, (_, facts))| made_of.contains(name) || is_part(facts));
     whole.map(|(name, _)| name.as_str()).collect()
+}
+
+fn ended(stat: &DiskStat) -> u64 {
+    stat.reads + stat.writes + stat.discards.unwrap_or(0) + stat.flushes.unwrap_or(0)
 }
 
 fn counters(root: &HostRoot, disk: &str) -> Counters {

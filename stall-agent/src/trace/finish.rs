@@ -3,23 +3,28 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
+use stall_common::actor::FIRST;
 use stall_common::control::CLOSING;
 use stall_common::disk::DiskState;
+use stall_common::older::Waiter;
 
 use super::guard::{Guard, Part};
-use super::session::{Kept, Session};
+use super::session::Session;
 use super::start::Sources;
 use super::{drain, inventory, other};
+use crate::collect::blocked::Tasks;
 use crate::collect::d_state::Found;
-use crate::collect::loss::Own;
+use crate::collect::names::Known;
+use crate::collect::sample::{Key, Sample};
 use crate::collect::snapshot::Snapshots;
-use crate::collect::{blocked, clock, in_flight, loss, owner};
+use crate::collect::uses::Rows;
+use crate::collect::{blocked, clock, in_flight, loss, owner, records};
 use crate::confine::memory;
 use crate::failure::Failure;
 use crate::overhead;
 use stall_capture::{
-    Blocked, Capture, Confinement, Discards, Disk, FORMAT, Holder, Host, HostWaits, Overhead,
-    Owner, Stack, UnfinishedRequest, UnfinishedSleep, VERSION,
+    Actor, Blocked, Capture, Confinement, Discards, Disk, EndedRequest, FORMAT, Holder, Host,
+    HostWaits, Overhead, Owner, Process, Stack, UnfinishedRequest, UnfinishedSleep, VERSION,
 };
 use stall_host::{HostRoot, cgroup_paths, procfs, system};
 
@@ -77,7 +82,8 @@ fn close(
 
 /// What the maps have of requests and sleeps.
 pub(super) struct Ends {
-    pub(super) unfinished_requests: Vec<UnfinishedRequest>,
+    /// With the task that waits for it, where its submission was not seen.
+    pub(super) unfinished_requests: Vec<(UnfinishedRequest, Option<records::Task>)>,
     pub(super) discards: Vec<Discards>,
     pub(super) owners: Vec<Owner>,
     pub(super) blocked: Vec<Blocked>,
@@ -100,24 +106,81 @@ pub(super) fn ends(
         in_flight::unfinished(maps, session.window.end_ns, in_flight, stacks)
     })?;
     own.missed_completions = ended_unseen;
+    let waiting = |waiter: &Waiter| Tasks::waiting(waiter, found, maps);
+    let unfinished_requests = unfinished_requests
+        .into_iter()
+        .map(|(row, waiter)| (row, waiter.as_ref().and_then(waiting)))
+        .collect();
     let discards = guard.rows(Part::Discards, || discards(maps, stacks))?;
     let owners = guard.rows(Part::Owners, || {
         owner::rows(maps, |ids| paths(&session.host_root, ids))
     })?;
     let (blocked, unfinished_sleeps) = guard.rows(Part::Sleeps, || {
-        let ended = blocked::ended(maps, stacks)?;
+        let ended = blocked::ended(maps, stacks, session.tasks.tells_io_wait)?;
         let is_there = exists_in(&session.host_root);
         let unfinished = session.tasks.unfinished(found, maps, stacks, is_there);
         anyhow::Ok((ended, unfinished))
     })?;
     own.missed_wakeups = session.tasks.missed_wakeups;
-    Ok(Ends {
+    let mut ends = Ends {
         unfinished_requests,
         discards,
         owners,
         blocked,
         unfinished_sleeps,
-    })
+    };
+    ends.tell_as(|actor| session.snapshots.rows.actor(actor));
+    Ok(ends)
+}
+
+impl Ends {
+    /// Who has been folded into another is told of by the other's id.
+    fn tell_as(&mut self, id: impl Fn(u32) -> u32) {
+        let requests = self.unfinished_requests.iter_mut();
+        let requests = requests.map(|(row, _)| &mut row.actor);
+        let owners = self.owners.iter_mut().map(|row| &mut row.actor);
+        let discards = self.discards.iter_mut().map(|row| &mut row.actor);
+        for actor in requests.chain(owners).chain(discards) {
+            *actor = id(*actor);
+        }
+    }
+}
+
+/// The actors, with those that wait for requests whose submission was not seen and for which they then stand.
+pub(super) fn with_waiters(
+    unfinished: Vec<(UnfinishedRequest, Option<records::Task>)>,
+    names: &Known,
+) -> (Vec<Actor>, Vec<UnfinishedRequest>) {
+    let mut actors = names.actor_rows();
+    let rows = unfinished.into_iter().map(|(row, waiter)| match waiter {
+        None => row,
+        Some(task) => UnfinishedRequest {
+            actor: actor_of(&mut actors, &names.of_task(&task)),
+            tid: task.tid,
+            ..row
+        },
+    });
+    let rows = rows.collect();
+    (actors, rows)
+}
+
+/// The actor that is a process; a new one when it had submitted nothing in the window.
+fn actor_of(actors: &mut Vec<Actor>, process: &Process) -> u32 {
+    let is_it = |actor: &&Actor| {
+        let known = actor.process.as_ref();
+        known.is_some_and(|known| known.pid == process.pid && known.exited_ns.is_none())
+    };
+    if let Some(actor) = actors.iter().find(is_it) {
+        return actor.id;
+    }
+    let last = actors.iter().map(|actor| actor.id).max();
+    let id = last.map_or(FIRST, |last| last + 1);
+    actors.push(Actor {
+        id,
+        process: Some(process.clone()),
+        ..Actor::default()
+    });
+    id
 }
 
 /// All stacks that rows refer to; without names where the kernel gives none.
@@ -138,18 +201,24 @@ fn capture(
     mut guard: Guard<'_>,
 ) -> anyhow::Result<Capture> {
     let ends = ends(&mut session, found, cgroup_paths::paths, &mut guard)?;
+    let gaps = session.gaps();
     let stacks = resolved(&mut session, &mut guard);
     let (maps, own) = (&session.maps, &mut session.own);
     let names = guard.part(Part::Names, || session.names.finish());
     let names = names.unwrap_or_default();
     own.names_given_up = names.lost;
+    let (actors, unfinished_requests) = with_waiters(ends.unfinished_requests, &names);
     let tasks = guard.rows(Part::Sleeps, || {
         session.tasks.rows(maps, |task| names.of_task(task))
     })?;
-    let slow_requests = kept(own, session.slow_requests, |row| row.completed_ns);
-    let discard_requests = kept(own, session.discard_requests, |row| row.completed_ns);
-    let long_sleeps = kept(own, session.long_sleeps, |row| row.end_ns);
     let snapshots = session.snapshots;
+    let (slow_requests, discard_requests, dropped) = samples(
+        session.slow_requests,
+        session.discard_requests,
+        &snapshots.rows,
+    );
+    let (long_sleeps, sleeps_dropped) = session.long_sleeps.into_rows();
+    own.records_not_kept = dropped + sleeps_dropped;
     let inventory = guard.part(Part::Inventory, || session.inventory.end(&names.gaps));
     let mut inventory = inventory.unwrap_or_default();
     let states = guard.rows(Part::Sums, || states(maps))?;
@@ -176,16 +245,16 @@ fn capture(
         settings: session.settings,
         window: session.window,
         hooks: std::mem::take(&mut session.attached.hooks),
-        gaps: session.gaps,
+        gaps,
         disks: disks.unwrap_or_default(),
-        actors: names.actor_rows(),
+        actors,
         uses,
         owners: ends.owners,
         series,
         discards: ends.discards,
         slow_requests,
         discard_requests,
-        unfinished_requests: ends.unfinished_requests,
+        unfinished_requests,
         tasks,
         blocked: ends.blocked,
         long_sleeps,
@@ -215,11 +284,22 @@ fn measured(confinement: Confinement) -> Confinement {
     }
 }
 
-/// The recorded ones in order of their end.
-fn kept<T>(own: &mut Own, rows: Kept<T>, end_ns: fn(&T) -> u64) -> Vec<T> {
-    let (rows, dropped) = rows.into_rows(end_ns);
-    own.records_not_kept += dropped;
-    rows
+/// Slow requests and discards that were recorded, what each stands for, and how many are not kept.
+pub(super) fn samples(
+    slow: Sample,
+    discards: Sample,
+    rows: &Rows,
+) -> (Vec<EndedRequest>, Vec<EndedRequest>, u64) {
+    let all = rows.all();
+    let all = all.iter().map(|(key, sums)| {
+        let op = in_flight::op(key.op as u8);
+        ((key.disk, key.actor, op), (sums.slow_ops, sums.ops))
+    });
+    let all: BTreeMap<_, _> = all.collect();
+    let of = |key: &Key| all.get(key).copied().unwrap_or_default();
+    let (slow, slow_dropped) = slow.into_rows(|key| of(key).0);
+    let (discards, discards_dropped) = discards.into_rows(|key| of(key).1);
+    (slow, discards, slow_dropped + discards_dropped)
 }
 
 /// Whether there is such a thread. Of a worker, `/proc` has more behind the name.
@@ -252,7 +332,7 @@ pub(super) fn read_clock(disk: &mut Disk, snapshots: &Snapshots, states: &[DiskS
 
 /// Of every index, given or not: a disk's record may have been lost.
 pub(super) fn states(maps: &crate::collect::maps::Maps) -> anyhow::Result<Vec<DiskState>> {
-    let indices = 0..stall_common::disk::MAX_DISKS as u32;
+    let indices = 0..maps.disk_states.len();
     let states = indices.map(|index| maps.disk_states.get(&index, 0));
     Ok(states.collect::<Result<_, _>>()?)
 }

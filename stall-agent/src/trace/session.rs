@@ -1,8 +1,12 @@
 //! A run while its window is open: records and snapshots as they come.
 
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 use aya::maps::{MapData, RingBuf};
+
+use stall_common::disk::{MAX_DISKS, NO_ROOM};
+use stall_common::record::NewDisk;
 
 use super::disks::{HostDisks, Seen};
 use super::inventory::Looks;
@@ -13,20 +17,23 @@ use crate::collect::loss::Own;
 use crate::collect::maps::Maps;
 use crate::collect::names::Names;
 use crate::collect::records::{self, Record};
+use crate::collect::sample::Sample;
 use crate::collect::snapshot::Snapshots;
 use crate::collect::stacks::Stacks;
-use crate::collect::{clock, in_flight};
+use crate::collect::{budgets, clock, in_flight};
 use crate::config;
 use crate::overhead::Timing;
 use crate::probe::loader::Attached;
 use crate::progress::{Line, Progress, Verbosity, Worst};
-use stall_capture::{Confinement, EndedRequest, EndedSleep, Gap, Host, Settings, Window};
+use stall_capture::{Confinement, EndedSleep, Gap, Host, Settings, Window};
 use stall_host::HostRoot;
 
 /// Records taken in before signals and the end of the window are looked at again: some 20 ms of them.
 const AT_ONCE: usize = 4_096;
-/// Recorded requests and sleeps kept of each kind.
+/// Recorded sleeps kept.
 const KEPT: usize = 2_000;
+/// Processes that have ended and stand for themselves, at least; twice as many at most.
+const APART: usize = 512;
 
 /// Everything collected so far.
 pub(super) struct Session {
@@ -44,35 +51,30 @@ pub(super) struct Session {
     pub(super) attach_ns: u64,
     pub(super) gaps: Vec<Gap>,
     pub(super) disks: Vec<Seen>,
+    /// Names of those that nothing is known of.
+    disks_without_room: BTreeSet<String>,
     pub(super) tasks: Tasks,
     pub(super) stacks: Stacks,
     pub(super) snapshots: Snapshots,
-    pub(super) slow_requests: Kept<EndedRequest>,
-    pub(super) discard_requests: Kept<EndedRequest>,
-    pub(super) long_sleeps: Kept<EndedSleep>,
+    pub(super) slow_requests: Sample,
+    pub(super) discard_requests: Sample,
+    pub(super) long_sleeps: Kept,
+    /// Actors that have ended and stand for themselves.
+    ended: BTreeSet<u32>,
     pub(super) own: Own,
     progress: Progress,
     began: Instant,
 }
 
-/// The longest of what was recorded one by one.
-#[derive(Clone)]
-pub(super) struct Kept<T> {
-    rows: Vec<T>,
-    length_ns: fn(&T) -> u64,
+/// The longest of the sleeps that were recorded one by one.
+#[derive(Clone, Default)]
+pub(super) struct Kept {
+    rows: Vec<EndedSleep>,
     pub(super) dropped: u64,
 }
 
-impl<T> Kept<T> {
-    const fn new(length_ns: fn(&T) -> u64) -> Self {
-        Self {
-            rows: Vec::new(),
-            length_ns,
-            dropped: 0,
-        }
-    }
-
-    fn add(&mut self, row: T) {
+impl Kept {
+    fn add(&mut self, row: EndedSleep) {
         self.rows.push(row);
         if self.rows.len() >= 2 * KEPT {
             self.cut();
@@ -80,16 +82,16 @@ impl<T> Kept<T> {
     }
 
     fn cut(&mut self) {
-        self.rows
-            .sort_by_key(|row| std::cmp::Reverse((self.length_ns)(row)));
+        let length = |row: &EndedSleep| row.end_ns.saturating_sub(row.start_ns);
+        self.rows.sort_by_key(|row| std::cmp::Reverse(length(row)));
         self.dropped += self.rows.len().saturating_sub(KEPT) as u64;
         self.rows.truncate(KEPT);
     }
 
     /// What is kept, in order of its end.
-    pub(super) fn into_rows(mut self, end_ns: fn(&T) -> u64) -> (Vec<T>, u64) {
+    pub(super) fn into_rows(mut self) -> (Vec<EndedSleep>, u64) {
         self.cut();
-        self.rows.sort_by_key(end_ns);
+        self.rows.sort_by_key(|row| row.end_ns);
         (self.rows, self.dropped)
     }
 }
@@ -104,6 +106,7 @@ impl Session {
             names,
             sizes,
             gaps,
+            tells_io_wait,
             host,
             host_disks,
             confinement,
@@ -125,12 +128,14 @@ impl Session {
             attach_ns,
             gaps,
             disks: Vec::new(),
-            tasks: Tasks::default(),
+            disks_without_room: BTreeSet::new(),
+            tasks: Tasks::new(tells_io_wait),
             stacks: Stacks::default(),
-            snapshots: Snapshots::new(sizes.shards, start_ns),
-            slow_requests: Kept::new(|row| row.completed_ns - row.queued_ns),
-            discard_requests: Kept::new(|row| row.completed_ns - row.queued_ns),
-            long_sleeps: Kept::new(|row| row.end_ns - row.start_ns),
+            snapshots: Snapshots::new(sizes.rows, sizes.copies, start_ns),
+            slow_requests: Sample::default(),
+            discard_requests: Sample::default(),
+            long_sleeps: Kept::default(),
+            ended: BTreeSet::new(),
             own: Own::default(),
             progress: Progress::new(if config.live {
                 Verbosity::Quiet
@@ -162,8 +167,7 @@ impl Session {
     pub(super) fn tick(&mut self, end: Option<Instant>) -> Vec<Found> {
         self.timing.end_when_due();
         let found = self.snapshot(clock::monotonic_ns());
-        // A failure leaves the budget spent, which is counted.
-        let _reset = self.maps.records_sent.set(0, 0, 0);
+        self.fold_ended();
         let left = end.map(|end| end.saturating_duration_since(Instant::now()));
         self.progress.update(&Line {
             elapsed: self.began.elapsed(),
@@ -179,10 +183,23 @@ impl Session {
         let found = self.look_at_d_tasks();
         // Two CPUs that meet a disk at once give it two numbers, of which one stays unused.
         let indices = self.disks.iter().map(|disk| disk.index + 1);
-        let disks = indices.max().unwrap_or(0);
-        // What cannot be read now is in the next snapshot's sums.
+        let known = indices.filter(|index| usize::from(*index) <= MAX_DISKS);
+        let disks = known.max().unwrap_or(0);
+        let all = self.settings.devices.is_empty();
+        let counted = self.host_disks.since_last(&mut self.disks, all);
         let blocked = found.len() as u32;
-        let _read = self.snapshots.take(&self.maps, disks, now_ns, blocked);
+        let ended = &self.ended;
+        let at = (disks, now_ns);
+        let taken = self
+            .snapshots
+            .take(&mut self.maps, at, blocked, counted, |actor| {
+                ended.contains(&actor)
+            });
+        // What cannot be read now is in the next snapshot's sums.
+        let growth = taken.unwrap_or_default();
+        self.slow_requests.weigh(|key| growth.slow_ops(key));
+        self.discard_requests.weigh(|key| growth.ops(key));
+        budgets::begin_interval(&mut self.maps, &growth);
         found
     }
 
@@ -194,12 +211,7 @@ impl Session {
     fn take_in(&mut self, record: Record) {
         match record {
             Record::Process(process) => self.names.actor(&process),
-            Record::NewDisk { disk, dev, name } => self.disks.push(Seen {
-                index: disk as u16,
-                name,
-                major: dev >> 20,
-                minor: dev & 0xf_ffff,
-            }),
+            Record::NewDisk(disk) => self.new_disk(&disk),
             Record::Task(task) => {
                 self.names.task(&task);
                 self.tasks.introduce(task);
@@ -213,11 +225,71 @@ impl Session {
                 self.discard_requests.add(row);
             }
             Record::LongSleep(sleep) => {
-                let row = blocked::long(sleep, &mut self.stacks);
+                let row = blocked::long(&sleep, &mut self.stacks, self.tasks.tells_io_wait);
                 self.long_sleeps.add(row);
             }
-            Record::Exit(exit) => self.names.exit(&exit),
+            Record::Exit(exit) => {
+                self.ended.insert(exit.actor);
+                self.names.exit(&exit);
+            }
         }
+    }
+
+    /// Of the many processes that have ended, those whose requests took the most time stay apart; the others are told of as one
+    /// for each program and control group.
+    fn fold_ended(&mut self) {
+        let live = self.snapshots.rows.live_actors();
+        let past = self.snapshots.rows.past_actors();
+        let gone = self.ended.iter().filter(|id| !live.contains(id));
+        let mut gone: Vec<u32> = gone.copied().collect();
+        if gone.len() < 2 * APART {
+            return;
+        }
+        gone.sort_by_key(|id| std::cmp::Reverse(past.get(id).copied().unwrap_or_default()));
+        let mut folded = gone.split_off(APART);
+        folded.sort_unstable();
+        self.ended.retain(|id| folded.binary_search(id).is_err());
+        let to = self.names.fold(&folded);
+        self.snapshots.fold(&to);
+        self.slow_requests.rename(&to);
+        self.discard_requests.rename(&to);
+    }
+
+    fn new_disk(&mut self, new: &NewDisk) {
+        let name = records::until_nul(&new.name);
+        if new.disk == NO_ROOM {
+            self.disks_without_room.insert(name);
+            return;
+        }
+        let index = new.disk as u16;
+        // It had something in flight before anything of it was seen.
+        let before = |disk: &Seen| usize::from(disk.index) >= MAX_DISKS && disk.name == name;
+        if let Some(at) = self.disks.iter().position(before) {
+            let unseen = self.disks.swap_remove(at);
+            self.snapshots.intervals.renumber(unseen.index, index);
+        }
+        self.disks.push(Seen {
+            index,
+            name,
+            major: new.dev >> 20,
+            minor: new.dev & 0xf_ffff,
+        });
+    }
+
+    /// What is not known on this kernel, and of which disks nothing is.
+    pub(super) fn gaps(&self) -> Vec<Gap> {
+        let mut gaps = self.gaps.clone();
+        if !self.disks_without_room.is_empty() {
+            let names: Vec<_> = self.disks_without_room.iter().map(String::as_str).collect();
+            gaps.push(Gap {
+                part: "disks".to_owned(),
+                missing: names.join(", "),
+                lack: format!(
+                    "requests of these disks are not measured: there is room for {MAX_DISKS}; name those of interest with --device"
+                ),
+            });
+        }
+        gaps
     }
 
     fn worst(&self) -> Option<Worst> {

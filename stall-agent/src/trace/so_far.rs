@@ -53,6 +53,12 @@ pub(super) fn so_far(
 fn capture(session: &Session, ends: Ends, loss: &[stall_capture::Loss]) -> anyhow::Result<Capture> {
     let maps = &session.maps;
     let names = session.names.so_far();
+    let (actors, unfinished_requests) = finish::with_waiters(ends.unfinished_requests, &names);
+    let (slow_requests, discard_requests, _) = finish::samples(
+        session.slow_requests.clone(),
+        session.discard_requests.clone(),
+        &session.snapshots.rows,
+    );
     let states = finish::states(maps)?;
     let inventory = session.inventory.so_far(&names.gaps);
     let wanted = inventory::disks_of(&inventory);
@@ -72,19 +78,19 @@ fn capture(session: &Session, ends: Ends, loss: &[stall_capture::Loss]) -> anyho
             ..session.window.clone()
         },
         hooks: session.attached.hooks.clone(),
-        gaps: session.gaps.clone(),
+        gaps: session.gaps(),
         disks,
-        actors: names.actor_rows(),
+        actors,
         uses: session.snapshots.use_rows(maps),
         owners: ends.owners,
         series: session.snapshots.series_rows(&states),
         discards: ends.discards,
-        slow_requests: rows(&session.slow_requests, |row| row.completed_ns),
-        discard_requests: rows(&session.discard_requests, |row| row.completed_ns),
-        unfinished_requests: ends.unfinished_requests,
+        slow_requests,
+        discard_requests,
+        unfinished_requests,
         tasks: session.tasks.rows(maps, |task| names.of_task(task))?,
         blocked: ends.blocked,
-        long_sleeps: rows(&session.long_sleeps, |row| row.end_ns),
+        long_sleeps: session.long_sleeps.clone().into_rows().0,
         unfinished_sleeps: ends.unfinished_sleeps,
         stacks: Vec::new(),
         loss: loss.to_vec(),
@@ -94,9 +100,4 @@ fn capture(session: &Session, ends: Ends, loss: &[stall_capture::Loss]) -> anyho
         overhead: Overhead::default(),
         confinement: session.confinement.clone(),
     })
-}
-
-/// Those that the end would keep, in order of their ends.
-fn rows<T: Clone>(kept: &super::session::Kept<T>, end_ns: fn(&T) -> u64) -> Vec<T> {
-    kept.clone().into_rows(end_ns).0
 }

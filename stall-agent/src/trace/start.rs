@@ -6,10 +6,13 @@ use std::os::fd::AsRawFd;
 use std::time::Instant;
 
 use aya::maps::{MapData, RingBuf};
+use aya::programs::ProgramError;
 use aya_log::EbpfLogger;
 use log::{Log, Metadata, Record};
 use stall_common::control::SEEDING;
 use stall_common::disk::NAME_LEN;
+use stall_common::layout::ABSENT;
+use stall_common::older::{DONE, LOST};
 use stall_common::params::Params;
 use tokio::io::unix::AsyncFd;
 
@@ -19,7 +22,7 @@ use super::session::Session;
 use super::undisturbed::Undisturbed;
 use crate::collect::maps::{self, Maps};
 use crate::collect::names::Names;
-use crate::collect::{clock, d_state};
+use crate::collect::{budgets, clock, d_state};
 use crate::config;
 use crate::confine;
 use crate::failure::Failure;
@@ -36,9 +39,9 @@ use stall_host::{HostRoot, block_device, system};
 /// Sleeps from this length on have their stack taken: below, taking it would cost a good part of
 /// the sleep.
 pub(super) const STACK_MIN_NS: u64 = 1_000_000;
-/// Records of slow requests, discards and long sleeps per interval: 2,000 of them are 200 KiB, less
-/// than half of the ring. CPUs that ask for the last one at once all get it, so that it may be a few more.
-const RECORD_BUDGET: u32 = 2_000;
+
+/// Passes over all tasks for the search of all queues: a step for a hardware queue, of which large hosts have as many as tasks.
+const MOST_PASSES: u32 = 64;
 
 /// Programs that note who submits.
 const NOTING: [&str; 2] = ["block_getrq", "block_getrq_three"];
@@ -92,7 +95,7 @@ pub(super) fn start(
     };
     let undisturbed = Undisturbed::begin();
     let mut loaded = load(config, facts, steps, &sizes)?;
-    let (maps, sources) = take(&mut loaded, config)?;
+    let (maps, sources) = take(&mut loaded, config, &sizes)?;
     let timing = overhead::Timing::start();
     // Its files lie on disks, which may hang from now on.
     let host = system::host(&config.host_root);
@@ -113,6 +116,7 @@ pub(super) fn start(
         names,
         sizes,
         gaps: gaps(facts, &config.host_root),
+        tells_io_wait: facts.layout.task_io_wait != ABSENT,
         host,
         host_disks,
         confinement,
@@ -122,6 +126,7 @@ pub(super) fn start(
     let mut session = Session::new(config, parts);
     // First of all: until then, the time of sleeps older than the window counts as before it.
     seed(&mut session);
+    session.search_queues();
     session.host_disks.look(disks);
     Ok((session, sources))
 }
@@ -134,6 +139,7 @@ pub(super) struct Parts {
     pub(super) names: Names,
     pub(super) sizes: Sizes,
     pub(super) gaps: Vec<Gap>,
+    pub(super) tells_io_wait: bool,
     pub(super) host: Host,
     pub(super) host_disks: HostDisks,
     pub(super) confinement: Option<Confinement>,
@@ -149,7 +155,8 @@ fn gaps(facts: &Facts, root: &HostRoot) -> Vec<Gap> {
 /// What the rest of the run does not need.
 fn give_up(attached: &mut Attached, maps: &Maps) -> Confinement {
     confine::confine(|| {
-        maps.records_sent.get(&0, 0).is_ok() && loader::task_iterator(&mut attached.ebpf).is_ok()
+        maps.budgets.get(&0, 0).is_ok()
+            && loader::task_iterator(&mut attached.ebpf, "d_tasks").is_ok()
     })
 }
 
@@ -170,14 +177,14 @@ fn load(
     let params = Params {
         slow_ns: config.slow.as_nanos() as u64,
         stack_min_ns: STACK_MIN_NS,
-        record_budget: RECORD_BUDGET,
         filter: u32::from(!config.disks.is_empty()),
-        shard_mask: sizes.shards - 1,
+        copies_mask: sizes.copies - 1,
         noted: NOTING
             .iter()
             .any(|program| plan::loads(&steps, program))
             .into(),
         typed_current: facts.typed_current.into(),
+        rows: sizes.rows,
         reserved: 0,
     };
     let log = match config.verbosity {
@@ -187,9 +194,16 @@ fn load(
     Ok(loader::load(steps, &facts.layout, &params, sizes, log)?)
 }
 
-fn take(loaded: &mut Loaded, config: &config::Trace) -> Result<(Maps, Sources), Failure> {
+fn take(
+    loaded: &mut Loaded,
+    config: &config::Trace,
+    sizes: &Sizes,
+) -> Result<(Maps, Sources), Failure> {
     let unusable = |error: &dyn std::fmt::Display| other("the BPF maps are unusable", error);
     let mut maps = Maps::take(&mut loaded.ebpf).map_err(|e| unusable(&e))?;
+    budgets::begin(&mut maps);
+    let given = maps.uses_given.set(0, u64::from(sizes.rows), 0);
+    given.map_err(|e| unusable(&e))?;
     for disk in &config.disks {
         let wanted = maps.disk_filter.insert(name_key(&disk.name), 1, 0);
         wanted.map_err(|e| unusable(&e))?;
@@ -253,13 +267,39 @@ fn tags(root: &HostRoot, disk: &str) -> u32 {
 }
 
 impl Session {
+    /// Finds the requests that were in flight before the first hook, a step for each task on the host.
+    fn search_queues(&mut self) {
+        const PROGRAM: &str = "older_requests";
+        let lacks = |gap: &Gap| gap.part == "requests_before";
+        if !self.attached.has(PROGRAM) || self.gaps.iter().any(lacks) {
+            return;
+        }
+        for _ in 0..MOST_PASSES {
+            let iterator = loader::task_iterator(&mut self.attached.ebpf, PROGRAM);
+            let pass = iterator.and_then(|mut file| {
+                // It writes nothing.
+                let read = io::copy(&mut file, &mut io::sink());
+                read.map_err(ProgramError::IOError)
+            });
+            let Some(search) = pass.ok().and_then(|_| self.maps.search.get(&0, 0).ok()) else {
+                break;
+            };
+            match search.stage {
+                DONE => return,
+                LOST => break,
+                _ => {}
+            }
+        }
+        self.gaps.push(coverage::outside(&coverage::QUEUES));
+    }
+
     /// The tasks in D now; those that are new get names.
     pub(super) fn look_at_d_tasks(&mut self) -> Vec<d_state::Found> {
         // Not a failure of each look: the hook's row says it.
         if !self.attached.has("d_tasks") {
             return Vec::new();
         }
-        let iterator = loader::task_iterator(&mut self.attached.ebpf);
+        let iterator = loader::task_iterator(&mut self.attached.ebpf, "d_tasks");
         let Some(found) = iterator.ok().and_then(|file| d_state::read(file).ok()) else {
             self.own.task_iterations_failed += 1;
             return Vec::new();

@@ -88,6 +88,7 @@ pub(crate) fn actors(root: &HostRoot) -> Vec<Actor> {
         .map(|(process, id)| Actor {
             id,
             process: Some(process),
+            ..Actor::default()
         })
         .collect()
 }

@@ -129,6 +129,7 @@ fn more_actors(capture: &mut Capture) {
             comm: format!("longhorn-{id}"),
             ..first.clone()
         }),
+        ..Actor::default()
     });
     capture.actors = actors.collect();
     let some_use = capture.uses[0].clone();

@@ -121,7 +121,10 @@ struct Collection<'a> {
 
 impl<'a> Collection<'a> {
     fn new(world: &'a World, log: &'a Log) -> Self {
-        let nobody = |id| Actor { id, process: None };
+        let nobody = |id| Actor {
+            id,
+            ..Actor::default()
+        };
         Self {
             world,
             log,
@@ -201,6 +204,7 @@ impl<'a> Collection<'a> {
         self.actor_rows.push(Actor {
             id,
             process: Some(self.process(process)),
+            ..Actor::default()
         });
         id
     }

@@ -21,6 +21,7 @@ use crate::harness::{document, note, same};
 pub(crate) const TESTS: &[Test] = &[
     Test::new("each_map_that_is_full_is_told", maps),
     Test::new("a_full_ring_of_records_is_told", ring),
+    Test::new("a_disk_without_room_is_named", no_room),
     Test::new("each_cause_of_a_full_map_is_tried", all_tried),
 ];
 
@@ -79,6 +80,31 @@ fn full(disk: &StagedDisk, case: &Case) -> Result<()> {
         counted.reads.ios,
         case.cause.name()
     );
+    Ok(())
+}
+
+/// Check that each request of a disk for which there is no room counts as lost, and that the disk is named.
+fn no_room() -> Result<()> {
+    let disks = [disk()?, disk()?];
+    let capture = trace_of(&[], &[("DISK_STATES", 1)], || {
+        disks.iter().try_for_each(two_readers)
+    })?;
+    let lost = told(&capture, Loss::DisksFull)?;
+    let gap = capture.gaps.iter().find(|gap| gap.part == "disks");
+    let named = gap.map_or("", |gap| gap.missing.as_str()).split(", ");
+    let has_room = |disk: &&StagedDisk| capture.disks.iter().any(|it| it.name == disk.name());
+    let without: Vec<_> = disks.iter().filter(|disk| !has_room(disk)).collect();
+    note!("{lost} lost, of {without:?}");
+    for disk in &without {
+        ensure!(
+            named.clone().any(|name| name == disk.name()),
+            "{} is not named",
+            disk.name()
+        );
+    }
+    let reads = 2 * READS * without.len() as u64;
+    ensure!(reads > 0, "no trap was set: both disks have room");
+    ensure!(lost >= reads, "{lost} of {reads} requests count as lost");
     Ok(())
 }
 

@@ -14,7 +14,13 @@ use super::{note, same};
 const QUIET_WITHIN: Duration = Duration::from_secs(10);
 
 /// What the kernel's `stat` counts as writes (`op_stat_group()` in include/linux/blk_types.h).
-const WRITES: [Op; 4] = [Op::Write, Op::Preflush, Op::WriteZeroes, Op::SecureErase];
+const WRITES: [Op; 5] = [
+    Op::Write,
+    Op::AsyncWrite,
+    Op::Preflush,
+    Op::WriteZeroes,
+    Op::SecureErase,
+];
 
 /// Losses that would make counts of requests wrong.
 const OF_REQUESTS: [&str; 7] = [
@@ -87,7 +93,7 @@ fn missing_to_kernel(trace: &Trace, disk: &StagedDisk, counted: &KernelCounters)
     let rows = [
         (
             "reads",
-            &[Op::Read][..],
+            &[Op::Read, Op::ReadAhead][..],
             counted.reads.ios,
             counted.reads.bytes(),
         ),

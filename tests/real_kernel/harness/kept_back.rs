@@ -24,13 +24,16 @@ const MARK: &str = "--keep-back";
 const NOWHERE: u32 = 1 << 20;
 
 /// Everything optional, by what `coverage_gaps` calls it.
-pub(crate) const OPTIONAL: [&str; 10] = [
+pub(crate) const OPTIONAL: [&str; 13] = [
     "block_rq_merge",
     "block_rq_requeue",
     "sched_process_exit",
     "task",
     "request_start",
     "requests_before",
+    "who_waits",
+    "io_wait",
+    "woken_early",
     "control_groups",
     "last_run",
     "command_line",
@@ -107,13 +110,16 @@ fn keep_back(facts: &mut Facts, thing: &str) {
         }
         "request_start" => {
             layout.request_start_time_ns = ABSENT;
-            layout.request_mq_hctx = ABSENT;
+            layout.device_disk = ABSENT;
         }
-        "requests_before" => layout.request_mq_hctx = ABSENT,
+        "requests_before" => layout.device_disk = ABSENT,
         "control_groups" => layout.bio_blkg = ABSENT,
         "last_run" => layout.task_last_arrival = ABSENT,
         "command_line" => layout.task_mm = ABSENT,
         "lock_holder" => layout.task_blocker = ABSENT,
+        "who_waits" => layout.task_stack = ABSENT,
+        "io_wait" => layout.task_io_wait = ABSENT,
+        "woken_early" => layout.task_pi_lock = ABSENT,
         // Said to be where nothing is: the kernel refuses the programs that read it.
         "true_last_run" => layout.task_last_arrival = NOWHERE,
         "true_request_start" => layout.request_start_time_ns = NOWHERE,

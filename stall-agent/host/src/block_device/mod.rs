@@ -13,7 +13,7 @@ mod transport;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::Path;
 
-pub use counters::{in_flight, stat};
+pub use counters::{in_flight, stat, stats};
 pub use facts::facts;
 pub use resolve::{ResolveError, resolve};
 

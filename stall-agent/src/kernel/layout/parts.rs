@@ -118,13 +118,36 @@ pub const PARTS: &[Part] = &[
         "requests_before",
         "requests from before the trace that do not end are not found",
         ways!([
-            request_mq_hctx = "request.mq_hctx",
+            device_disk = "bdev_inode.bdev.bd_disk",
             request_state = "request.state",
             request_start_time_ns = "request.start_time_ns",
-            hctx_tags = "blk_mq_hw_ctx.tags",
             tags_nr_tags = "blk_mq_tags.nr_tags",
             tags_rqs = "blk_mq_tags.rqs",
             mq_rq_in_flight = "MQ_RQ_IN_FLIGHT",
+            device_superblock = "bdev_inode.vfs_inode.i_sb",
+            device_node = "bdev_inode.vfs_inode.i_sb_list",
+            superblock_inodes = "super_block.s_inodes",
+            superblock_magic = "super_block.s_magic",
+            superblock_next = "super_block.s_list",
+            superblock_previous = "super_block.s_list",
+            mount_superblock = "vfsmount.mnt_sb",
+            fs_root_mount = "fs_struct.root",
+            task_fs = "task_struct.fs",
+            disk_queue = "gendisk.queue",
+            queue_tag_set = "request_queue.tag_set",
+            tag_set_tags = "blk_mq_tag_set.tags",
+            tag_set_queues = "blk_mq_tag_set.nr_hw_queues",
+        ]),
+    ),
+    optional(
+        "who_waits",
+        "who waits for requests from before the trace is not known",
+        ways!([
+            task_stack = "task_struct.stack",
+            request_bio = "request.bio",
+            bio_private = "bio.bi_private",
+            iomap_dio_waiter = "iomap_dio.submit.waiter",
+            blkdev_dio_waiter = "blkdev_dio.waiter",
         ]),
     ),
     optional(
@@ -145,7 +168,10 @@ pub const PARTS: &[Part] = &[
         ..optional(
             "submitter_of_bio",
             "who submits requests that are issued directly is not known",
-            ways!([request_bio = "request.bio"]),
+            ways!([
+                request_bio = "request.bio",
+                request_biotail = "request.biotail",
+            ]),
         )
     },
     Part {
@@ -165,6 +191,16 @@ pub const PARTS: &[Part] = &[
             task_sum_exec = "task_struct.se.sum_exec_runtime",
             task_prev_sum_exec = "task_struct.se.prev_sum_exec_runtime",
         ]),
+    ),
+    optional(
+        "io_wait",
+        "whether a task that sleeps waits for I/O is not known but by its stack",
+        ways!([task_io_wait = "task_struct.in_iowait"]),
+    ),
+    optional(
+        "woken_early",
+        "tasks that are woken while they fall asleep seem to sleep until they are woken again, and count as missed wake-ups",
+        ways!([task_pi_lock = "task_struct.pi_lock"]),
     ),
     optional(
         "command_line",

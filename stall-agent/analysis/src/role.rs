@@ -118,8 +118,8 @@ fn of_kernel(capture: &Capture, process: &Process) -> Role {
 }
 
 /// By the names the kernel gives its threads and work queues: fs/jbd2/journal.c, fs/xfs/xfs_super.c,
-/// fs/btrfs/disk-io.c, fs/fs-writeback.c, mm/backing-dev.c, drivers/block/loop.c, drivers/md/dm-crypt.c,
-/// drivers/scsi/libiscsi.c.
+/// fs/btrfs/disk-io.c, fs/ext4/super.c, fs/fs-writeback.c, mm/backing-dev.c, mm/vmscan.c, block/blk-throttle.c,
+/// drivers/block/loop.c, drivers/md/{dm-crypt,dm-kcopyd,dm-thin,md,raid1,raid5,raid10}.c, drivers/scsi/libiscsi.c.
 fn kernel_kind(name: &str) -> (RoleKind, Option<&str>) {
     let after = |mark: char| name.split_once(mark).map(|(_, object)| object);
     let starts = |beginnings: &[&str]| beginnings.iter().any(|one| name.starts_with(one));
@@ -139,9 +139,36 @@ fn kernel_kind(name: &str) -> (RoleKind, Option<&str>) {
         (RoleKind::CryptWorker, after('/').or_else(|| numbered(name)))
     } else if starts(&["iscsi_"]) {
         (RoleKind::Iscsi, None)
+    } else if let Some((kind, array)) = of_array(name) {
+        (kind, Some(array))
+    } else if name == "ext4lazyinit" {
+        (RoleKind::InodeTables, None)
+    } else if starts(&["kcopyd"]) {
+        (RoleKind::CopyWorker, None)
+    } else if starts(&["dm-thin"]) {
+        (RoleKind::ThinWorker, None)
+    } else if name == "kthrotld" {
+        (RoleKind::ThrottleWorker, None)
+    } else if starts(&["kswapd"]) {
+        (RoleKind::Reclaim, None)
+    } else if starts(&["xfs-", "btrfs-"]) {
+        // xfs-inodegc/sdb1; btrfs names its by what they do alone.
+        (RoleKind::FilesystemWorker, after('/'))
     } else {
         (RoleKind::KernelWorker, None)
     }
+}
+
+/// `md0_resync`, which checks and rebuilds as well, `md127_reshape`, `md0_raid1`.
+fn of_array(name: &str) -> Option<(RoleKind, &str)> {
+    let (array, work) = name.split_once('_')?;
+    array.strip_prefix("md")?;
+    let kind = match work {
+        "resync" | "reshape" => RoleKind::RaidSync,
+        _ if work.starts_with("raid") => RoleKind::RaidWorker,
+        _ => return None,
+    };
+    Some((kind, array))
 }
 
 /// Kernels from 6.11 on number the work queues: `kcryptd_io-254:1-7` serves `254:1`.
@@ -204,6 +231,17 @@ mod tests {
             ("kcryptd-8:48-3", RoleKind::CryptWorker, Some("sdd")),
             ("kcryptd", RoleKind::CryptWorker, None),
             ("iscsi_q_3", RoleKind::Iscsi, None),
+            ("ext4lazyinit", RoleKind::InodeTables, None),
+            ("md0_resync", RoleKind::RaidSync, Some("md0")),
+            ("md127_reshape", RoleKind::RaidSync, Some("md127")),
+            ("md0_raid5", RoleKind::RaidWorker, Some("md0")),
+            ("md_misc", RoleKind::KernelWorker, None),
+            ("kcopyd", RoleKind::CopyWorker, None),
+            ("dm-thin", RoleKind::ThinWorker, None),
+            ("kthrotld", RoleKind::ThrottleWorker, None),
+            ("kswapd0", RoleKind::Reclaim, None),
+            ("xfs-inodegc/sdb1", RoleKind::FilesystemWorker, Some("sdb1")),
+            ("btrfs-cleaner", RoleKind::FilesystemWorker, None),
             ("ksoftirqd/0", RoleKind::KernelWorker, None),
             ("loopback", RoleKind::KernelWorker, None),
         ];

@@ -79,6 +79,22 @@ pub enum RoleKind {
     LoopWorker,
     /// Encrypts or decrypts (dm-crypt).
     CryptWorker,
+    /// Writes the inode tables that mkfs left out (ext4lazyinit).
+    InodeTables,
+    /// Resyncs, checks, rebuilds or reshapes a RAID.
+    RaidSync,
+    /// Sends what a RAID is asked for to its members.
+    RaidWorker,
+    /// Copies for a snapshot, a mirror or a cache (kcopyd).
+    CopyWorker,
+    /// Works for a thin pool.
+    ThinWorker,
+    /// Sends what a limit of a control group held back (kthrotld).
+    ThrottleWorker,
+    /// Makes room in memory: swaps out, and writes back (kswapd).
+    Reclaim,
+    /// A filesystem's own work in the background: XFS, btrfs.
+    FilesystemWorker,
     /// Another thread of the kernel.
     KernelWorker,
 }

@@ -14,7 +14,7 @@ pub struct HostWaits {
     pub dirtied: Vec<Dirtied>,
     /// I/O limits of control groups of processes that are in this capture.
     pub limits: Vec<CgroupLimit>,
-    /// Filesystems that were frozen at some look.
+    /// Filesystems that were frozen at some look, and on which a task in D had a file open or its working directory.
     pub frozen: Vec<FrozenFilesystem>,
     /// Mounts whose data come from a server: NFS, CIFS, Ceph, 9p, FUSE and the like.
     pub servers: Vec<ServerMount>,
@@ -22,16 +22,22 @@ pub struct HostWaits {
     pub unseen_disks: Vec<UnseenDisk>,
     /// Time that processes of virtual machines and their storage waited for a CPU.
     pub cpu: Vec<CpuWait>,
-    /// `None` without `CONFIG_PSI`.
+    /// `None` when `/proc` did not answer.
     pub memory_pressure: Option<MemoryPressure>,
 }
 
-/// What one process wrote into the page cache (`task_struct.ioac`, `CONFIG_TASK_IO_ACCOUNTING`).
+/// What one process wrote into the page cache or to a disk (`task_struct.ioac`, `CONFIG_TASK_IO_ACCOUNTING`).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Dirtied {
+    /// Of one that had ended, its name, who started it and its control group; with pid 0, all that ended beyond those that are
+    /// kept one by one.
     pub process: Process,
     /// `write_bytes` less `cancelled_write_bytes`, of all its threads, in the window. Direct writes count too.
     pub bytes: u64,
+    /// Major and minor of the filesystems on which it had files open for writing when it was looked at, or as it ended, or of block
+    /// devices; of one that stacks on another (overlay) both. Empty when nothing is known: it may have closed them.
+    #[serde(default)]
+    pub devices: Vec<(u32, u32)>,
 }
 
 /// One line of a control group's I/O limit.
@@ -57,6 +63,9 @@ pub struct FrozenFilesystem {
     pub seen_ns: u64,
     /// It was frozen at the last look too.
     pub at_end: bool,
+    /// `CLOCK_MONOTONIC` since when somebody has slept for it: it was frozen by then.
+    #[serde(default)]
+    pub since_ns: Option<u64>,
 }
 
 /// A mount that is served by a server, on the network or in user space.
@@ -116,10 +125,10 @@ pub struct CpuWait {
 /// `/proc/pressure/memory` and `/proc/vmstat` over the window.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MemoryPressure {
-    /// At least one task was stalled on memory, ns.
-    pub some_ns: u64,
+    /// At least one task was stalled on memory, ns; `None` where the kernel does not count it (`CONFIG_PSI`, or `psi=0`).
+    pub some_ns: Option<u64>,
     /// All tasks were, ns.
-    pub full_ns: u64,
+    pub full_ns: Option<u64>,
     pub pages_swapped_in: u64,
     pub pages_swapped_out: u64,
     /// Pages of files read back in that had been given up shortly before (`workingset_refault_file`).

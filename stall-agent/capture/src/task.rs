@@ -109,6 +109,10 @@ pub struct Task {
     /// Sleeps shorter than `settings.stack_min_ns`, whose stack was not taken.
     pub short_sleeps: u64,
     pub short_ns: u64,
+    /// Major and minor of the filesystems it was seen to wait on, or of block devices: the file that its system call is about,
+    /// whenever it was in D at a look, four at most. Calls by a path have none, nor has what a program maps.
+    #[serde(default)]
+    pub waits_on: Vec<(u32, u32)>,
 }
 
 /// Ended sleeps of one task with one stack.

@@ -14,6 +14,20 @@ const MAX_DIRECTORIES: usize = 20_000;
 /// The paths of those found, as in `/proc/<pid>/cgroup`.
 #[must_use]
 pub fn paths(root: &HostRoot, ids: &[u64]) -> BTreeMap<u64, String> {
+    paths_in(root, ids, hierarchy)
+}
+
+/// The same in the unified hierarchy, which has an id for each process wherever I/O is charged to.
+#[must_use]
+pub fn unified(root: &HostRoot, ids: &[u64]) -> BTreeMap<u64, String> {
+    paths_in(root, ids, version_2)
+}
+
+fn paths_in(
+    root: &HostRoot,
+    ids: &[u64],
+    hierarchy: fn(&Mounts) -> Option<&Entry>,
+) -> BTreeMap<u64, String> {
     if ids.is_empty() {
         return BTreeMap::new();
     }
@@ -32,11 +46,18 @@ fn hierarchy(mounts: &Mounts) -> Option<&Entry> {
         let mut options = entry.mount.super_options.split(',');
         entry.mount.filesystem == "cgroup" && options.any(|option| option == "blkio")
     };
+    let entries = mounts.entries().iter();
+    let version_1 = entries.filter(v1).min_by_key(widest);
+    version_1.or_else(|| version_2(mounts))
+}
+
+fn version_2(mounts: &Mounts) -> Option<&Entry> {
     let v2 = |entry: &&Entry| entry.mount.filesystem == "cgroup2";
-    let widest = |entry: &&Entry| entry.mount.root.len();
-    let entries = || mounts.entries().iter();
-    let version_1 = entries().filter(v1).min_by_key(widest);
-    version_1.or_else(|| entries().filter(v2).min_by_key(widest))
+    mounts.entries().iter().filter(v2).min_by_key(widest)
+}
+
+fn widest(entry: &&Entry) -> usize {
+    entry.mount.root.len()
 }
 
 /// Breadth first, so that what is bounded away is deep down.
@@ -98,6 +119,11 @@ mod tests {
         assert_eq!(pod.as_deref(), Some("/kubepods/pod1"));
         let other = path(&fixture, "sys/fs/cgroup/unified/system.slice/a.service");
         assert_eq!(other, None);
+        let id = id(&fixture, "sys/fs/cgroup/unified/system.slice/a.service");
+        assert_eq!(
+            unified(&fixture.root(), &[id]).remove(&id).as_deref(),
+            Some("/system.slice/a.service")
+        );
     }
 
     #[test]

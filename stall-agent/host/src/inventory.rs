@@ -8,6 +8,7 @@ use std::fs::File;
 use std::io::Read as _;
 
 use super::identity::Identity;
+use super::procfs::pids;
 use super::{HostRoot, longhorn, namespace, systemd};
 use stall_capture::command;
 use stall_capture::{Inventory, NameGap, Process};
@@ -67,11 +68,6 @@ fn processes(root: &HostRoot, most: usize) -> Found {
         }
     }
     found
-}
-
-fn pids(root: &HostRoot) -> impl Iterator<Item = u32> + use<> {
-    let entries = root.path("proc").read_dir().into_iter().flatten().flatten();
-    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }
 
 fn is_worth_reading(root: &HostRoot, pid: u32) -> bool {

@@ -7,13 +7,16 @@
 pub mod block_device;
 mod cached;
 pub mod cgroup;
+pub mod cgroup_limits;
 pub mod cgroup_paths;
 pub mod container;
+pub mod cpu_wait;
 pub mod identity;
 pub mod inventory;
 pub mod iscsi;
 pub mod kubevirt;
 pub mod longhorn;
+pub mod memory;
 pub mod mounts;
 pub mod namespace;
 pub mod network;
@@ -22,8 +25,10 @@ pub mod pods;
 pub mod procfs;
 pub mod reader;
 pub mod root;
+pub mod served;
 pub mod system;
 pub mod systemd;
+pub mod unseen;
 pub mod warm;
 
 #[cfg(any(test, feature = "fixture"))]

@@ -39,6 +39,13 @@ impl Mounts {
         Self::parse(&text.unwrap_or_default()).with_pooled_devices(root)
     }
 
+    /// The mounts that a process sees; none when it has gone.
+    #[must_use]
+    pub fn of_process(root: &HostRoot, pid: u32) -> Self {
+        let text = root.text(format!("proc/{pid}/mountinfo"), MAX_TEXT);
+        Self::parse(&text.unwrap_or_default())
+    }
+
     /// The mounts by which this process resolves a path.
     #[must_use]
     pub fn of_self() -> Self {
@@ -81,6 +88,18 @@ impl Mounts {
         let nearest = self.entries.iter().filter(above);
         let nearest = nearest.max_by_key(|entry| entry.mount.mount_point.len())?;
         Some((nearest.major, nearest.minor))
+    }
+
+    /// Of a filesystem that writes to another one (overlay), the device of that.
+    #[must_use]
+    pub fn below(&self, major: u32, minor: u32) -> Option<(u32, u32)> {
+        let mut entries = self.entries.iter();
+        let entry = entries.find(|entry| {
+            (entry.major, entry.minor) == (major, minor) && entry.mount.filesystem == "overlay"
+        })?;
+        let mut options = entry.mount.super_options.split(',');
+        let upper = options.find_map(|option| option.strip_prefix("upperdir="))?;
+        self.device_of(upper)
     }
 
     /// btrfs and others that pool devices mount under an anonymous device number: their lines get

@@ -52,6 +52,26 @@ pub fn process(root: &HostRoot, pid: u32, start: Option<u64>) -> Result<Process,
     }
 }
 
+/// All processes.
+pub fn pids(root: &HostRoot) -> impl Iterator<Item = u32> + use<> {
+    let entries = root.path("proc").read_dir().into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+}
+
+/// What `/proc/<pid>/stat` alone says, which waits for no lock of the process: its name, start and parent.
+#[must_use]
+pub fn brief(root: &HostRoot, pid: u32) -> Option<Process> {
+    let stat = stat(root, pid).ok()?;
+    Some(Process {
+        pid,
+        kernel_thread: stat.flags & KERNEL_THREAD != 0,
+        start_boottime_ns: stat.start_ticks.saturating_mul(TICK_NS),
+        parent_pid: (stat.parent != 0).then_some(stat.parent),
+        comm: stat.comm,
+        ..Process::default()
+    })
+}
+
 /// Name of one thread.
 #[must_use]
 pub fn thread_comm(root: &HostRoot, pid: u32, tid: u32) -> Option<String> {
@@ -111,13 +131,17 @@ fn arguments(root: &HostRoot, pid: u32) -> (Vec<String>, bool) {
 pub fn split_arguments(content: &[u8]) -> (Vec<String>, bool) {
     let truncated = content.len() > MAX_ARGS;
     let content = &content[..content.len().min(MAX_ARGS)];
-    let end = content.iter().rposition(|byte| *byte != 0);
-    let Some(end) = end else {
-        return (Vec::new(), truncated);
+    (all_arguments(content), truncated)
+}
+
+/// The same of a content however long.
+pub(super) fn all_arguments(content: &[u8]) -> Vec<String> {
+    let Some(end) = content.iter().rposition(|byte| *byte != 0) else {
+        return Vec::new();
     };
     let args = content[..=end].split(|byte| *byte == 0);
-    let args = args.map(|arg| String::from_utf8_lossy(arg).into_owned());
-    (args.collect(), truncated)
+    args.map(|arg| String::from_utf8_lossy(arg).into_owned())
+        .collect()
 }
 
 fn cgroup_lines(root: &HostRoot, pid: u32) -> Vec<String> {

@@ -927,6 +927,7 @@ impl<'a> Collection<'a> {
             .map(|(process, bytes)| Dirtied {
                 process: self.process(*process),
                 bytes: *bytes,
+                ..Dirtied::default()
             });
         let limited = self.world.parties.iter().enumerate();
         let limits = limited.filter_map(|(index, party)| {
@@ -965,6 +966,7 @@ impl<'a> Collection<'a> {
                 mount_points: vec![format!("/var/lib/data{}", freeze.disk)],
                 seen_ns: self.at(seen.at),
                 at_end: freeze.to > self.world.end(),
+                ..FrozenFilesystem::default()
             })
         };
         self.world.freezes.iter().filter_map(row).collect()

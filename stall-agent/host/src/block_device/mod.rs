@@ -8,6 +8,7 @@ mod contents;
 mod counters;
 mod facts;
 mod resolve;
+mod state;
 mod transport;
 
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
@@ -16,6 +17,7 @@ use std::path::Path;
 pub use counters::{in_flight, stat, stats};
 pub use facts::facts;
 pub use resolve::{ResolveError, resolve};
+pub use state::{is_trouble, state};
 
 use super::HostRoot;
 

@@ -5,10 +5,10 @@
 
 use aya_ebpf::helpers::generated::{bpf_get_task_stack, bpf_seq_write};
 use aya_ebpf::{macros::map, maps::PerCpuArray};
-use stall_common::blocked::{ACTIVE, DTask, Lock, is_d};
+use stall_common::blocked::{ACTIVE, DTask, Lock, NO_SYSCALL, is_d};
 use stall_common::control::SEEDING;
 
-use crate::kernel::{Either, Task, lock};
+use crate::kernel::{Either, File, Task, lock};
 use crate::{blocked, control, ktime};
 
 /// Too large for the stack of a BPF program.
@@ -19,7 +19,7 @@ static D_TASK: PerCpuArray<DTask> = PerCpuArray::with_max_entries(1, 0);
 #[repr(C)]
 pub(crate) struct Context {
     /// `struct bpf_iter_meta *`, whose first field is the `struct seq_file *` to write to.
-    meta: *const *mut core::ffi::c_void,
+    pub(crate) meta: *const *mut core::ffi::c_void,
     /// Null at the end.
     pub(crate) task: *const u8,
 }
@@ -47,6 +47,7 @@ fn d_tasks(ctx: *mut Context) -> i32 {
     let to = unsafe { &mut *to };
     describe(task, state, to);
     describe_holder(task, to);
+    describe_place(task, to);
     seed(to);
     // SAFETY: the iterator's own seq_file, and the whole buffer.
     unsafe {
@@ -94,6 +95,29 @@ fn describe_holder(waiter: Task, to: &mut DTask) {
     to.holder_tid = holder.tid();
     to.holder_tgid = holder.tgid();
     holder.copy_comm(&raw mut to.holder_comm);
+}
+
+/// Threads that the kernel made for a program, `io_uring`'s among them, have entered it with no call.
+#[inline(always)]
+fn describe_place(task: Task, to: &mut DTask) {
+    to.syscall = NO_SYSCALL;
+    to.file = 0;
+    to.frozen = 0;
+    let Some(files) = task.files() else {
+        return;
+    };
+    if task.is_made_by_kernel() {
+        return;
+    }
+    let (number, first) = task.system_call();
+    to.syscall = number;
+    let file = files.get(first).map(File::place).unwrap_or_default();
+    to.file = file.device;
+    to.frozen = file
+        .frozen()
+        .or_else(|| task.working_directory().frozen())
+        .or_else(|| files.frozen())
+        .unwrap_or(0);
 }
 
 #[inline(always)]

@@ -30,6 +30,7 @@ mod record;
 mod request;
 mod series;
 mod stack;
+mod task_io;
 mod uses;
 
 #[panic_handler]

@@ -152,13 +152,26 @@ pub struct DTask {
     pub task_at: u64,
     /// Where its stack begins.
     pub stack_at: u64,
-    /// Its name.
+    /// Name of the thread that holds the lock.
     pub holder_comm: [u8; crate::actor::COMM_LEN],
+    /// Number of the system call it is in; [`NO_SYSCALL`] in none, or where that is not known.
+    pub syscall: u32,
+    /// Of the file that is the call's first argument, if it is one: `major << 20 | minor` of its filesystem, of a block device its
+    /// own; 0 for none.
+    pub file: u32,
+    /// The same of a filesystem that takes no writes now: that of this file, of the working directory, or of another open file; 0
+    /// for none.
+    pub frozen: u32,
+    /// Always 0.
+    pub reserved: u32,
     /// Return addresses, innermost first.
     pub frames: [u64; crate::stack::DEPTH],
 }
 
-crate::abi!(Sleep: 40, BlockedKey: 16, Blocked: 32, DTask: 112 + 8 * crate::stack::DEPTH);
+/// In [`DTask::syscall`].
+pub const NO_SYSCALL: u32 = u32::MAX;
+
+crate::abi!(Sleep: 40, BlockedKey: 16, Blocked: 32, DTask: 128 + 8 * crate::stack::DEPTH);
 
 #[cfg(test)]
 mod tests {

@@ -151,6 +151,45 @@ layout! {
     mm_arg_start,
     /// `mm_struct.arg_end`
     mm_arg_end,
+    /// `task_struct.ioac.write_bytes` (`CONFIG_TASK_IO_ACCOUNTING`); absent also when the next is
+    task_write_bytes,
+    /// `task_struct.ioac.cancelled_write_bytes`
+    task_cancelled_bytes,
+    /// `task_struct.real_parent`
+    task_parent,
+    /// `task_struct.files`; absent also when something behind it is
+    task_files,
+    /// `files_struct.fdt`
+    files_fdt,
+    /// `fdtable.fd`, by descriptor
+    fdtable_fd,
+    /// `fdtable.max_fds`, `u32`
+    fdtable_max_fds,
+    /// `file.f_mode`, `u32`
+    file_mode,
+    /// `file.f_inode`
+    file_inode,
+    /// `inode.i_mode`, `u16`
+    inode_mode,
+    /// `inode.i_rdev`, `u32`
+    inode_rdev,
+    /// `inode.i_sb`
+    inode_sb,
+    /// `super_block.s_dev`, `u32`
+    sb_dev,
+    /// `super_block.s_writers.frozen`, `int` or, since 6.6, `unsigned short`; the low half is read
+    sb_frozen,
+    /// `fs_struct.pwd.dentry`
+    fs_pwd_dentry,
+    /// `dentry.d_sb`
+    dentry_sb,
+    /// Number of the system call a thread is in: `pt_regs.orig_ax`, on arm64 `.syscallno`; the low half is read. Absent also
+    /// when the next two are
+    regs_syscall,
+    /// Its first argument: `pt_regs.di`, on arm64 `.orig_x0`
+    regs_first,
+    /// Not an offset: the helper `bpf_task_pt_regs`, since 5.15
+    helper_task_pt_regs,
     /// Not an offset: the mask of `RQF_FLUSH_SEQ` in `request.rq_flags`
     rqf_flush_seq,
     /// Not an offset: `MQ_RQ_IN_FLIGHT` in `request.state`
@@ -159,4 +198,4 @@ layout! {
     io_wait_bit,
 }
 
-crate::abi!(Layout: 66 * 4);
+crate::abi!(Layout: 85 * 4);

@@ -25,6 +25,7 @@ pub mod recent;
 pub mod record;
 pub mod request;
 pub mod stack;
+pub mod task_io;
 pub mod uses;
 
 /// Asserts a struct's size, and with the `user` feature makes it [`aya::Pod`].

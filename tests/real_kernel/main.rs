@@ -34,6 +34,7 @@ mod stacking;
 mod submitter;
 mod survive;
 mod unfinished;
+mod waits;
 
 use std::process::ExitCode;
 
@@ -53,6 +54,7 @@ const TOPICS: &[(&str, &[Test])] = &[
     ("lock", lock::TESTS),
     ("before", before::TESTS),
     ("unfinished", unfinished::TESTS),
+    ("waits", waits::TESTS),
     ("older", older::TESTS),
     ("names", names::TESTS),
     ("stacking", stacking::TESTS),

@@ -10,7 +10,7 @@ use stall_common::blocked::{ACTIVE, KILLABLE, Sleep, WAKEKILL, WOKEN, is_d};
 use stall_common::loss::Loss;
 
 use crate::kernel::Task;
-use crate::{counter, ktime, loss};
+use crate::{counter, ktime, loss, task_io};
 
 /// By thread. Updated in place for the next sleep; deleted when the thread exits.
 #[map]
@@ -61,7 +61,9 @@ fn sched_waking(ctx: BtfTracePointContext) {
 #[btf_tracepoint(function = "sched_process_exit")]
 fn sched_process_exit(ctx: BtfTracePointContext) {
     // SAFETY: the first argument is the exiting task.
-    wake::exited(unsafe { Task::new(ctx.arg(0)) });
+    let task = unsafe { Task::new(ctx.arg(0)) };
+    wake::exited(task);
+    task_io::ended(task);
 }
 
 #[inline(always)]

@@ -10,6 +10,7 @@ mod bio;
 mod cgroup;
 pub(crate) mod devices;
 mod disk;
+mod file;
 pub(crate) mod lock;
 mod reach;
 mod request;
@@ -20,6 +21,7 @@ use core::arch::asm;
 
 pub(crate) use bio::Bio;
 pub(crate) use disk::{Gendisk, copy_disk_name, dev_of};
+pub(crate) use file::File;
 pub(crate) use reach::{Either, Reach, Typed};
 pub(crate) use request::Request;
 use stall_common::layout::Layout;

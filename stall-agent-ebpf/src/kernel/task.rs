@@ -7,12 +7,14 @@ use stall_common::actor::COMM_LEN;
 use stall_common::layout::ABSENT;
 
 use super::reach::{Reach, Typed};
-use super::{copy, layout};
+use super::{copy, layout, u32_at, u64_at};
 
 /// `MAX_RT_PRIO`: from here on the fair scheduler keeps what a task had run when it got its CPU.
 const FAIR: i32 = 100;
 /// `PF_EXITING`
 const PF_EXITING: u32 = 0x0000_0004;
+/// `PF_IO_WORKER` and, since 6.4, `PF_USER_WORKER`
+const PF_WORKERS: u32 = 0x0000_4010;
 /// `PF_KTHREAD`
 const PF_KTHREAD: u32 = 0x0020_0000;
 
@@ -159,9 +161,37 @@ impl<R: Reach> Task<R> {
         Self(leader, PhantomData)
     }
 
+    /// `ioac.write_bytes` and `ioac.cancelled_write_bytes`: of its whole life; `None` where the kernel does not count them.
+    #[inline(always)]
+    pub(crate) fn written(self) -> Option<(u64, u64)> {
+        if layout!(task_write_bytes) == ABSENT {
+            return None;
+        }
+        // SAFETY: both are a u64 of a task, by BTF.
+        unsafe {
+            Some((
+                R::field(self.0, layout!(task_write_bytes)),
+                R::field(self.0, layout!(task_cancelled_bytes)),
+            ))
+        }
+    }
+
+    /// The process that started it; for where [`Self::written`] is known.
+    #[inline(always)]
+    pub(crate) fn parent_tgid(self) -> u32 {
+        let parent = u64_at(self.0, layout!(task_parent)) as *const u8;
+        u32_at(parent, layout!(task_tgid))
+    }
+
     #[inline(always)]
     pub(crate) fn is_kernel_thread(self) -> bool {
         self.flags() & PF_KTHREAD != 0
+    }
+
+    /// Whether it is a thread of the kernel, or one that the kernel made for a program.
+    #[inline(always)]
+    pub(crate) fn is_made_by_kernel(self) -> bool {
+        self.flags() & (PF_KTHREAD | PF_WORKERS) != 0
     }
 
     /// Whether it has begun to exit.

@@ -26,11 +26,15 @@ const STACK_BYTES: u64 = 16 << 10;
 
 /// Tasks kept: as many as the programs follow at a time, twice as many as have rows in their sums.
 const MOST: usize = 16_384;
+/// Filesystems and disks kept of each.
+const PLACES: usize = 4;
 
 /// Tasks by id, as records told of them or the iterator found them.
 #[derive(Default)]
 pub struct Tasks {
     known: BTreeMap<u32, records::Task>,
+    /// What they were seen to wait on.
+    places: BTreeMap<u32, Vec<(u32, u32)>>,
     /// Sleeps whose wake-up was not seen.
     pub missed_wakeups: u64,
     /// Whether the kernel tells who sleeps in `io_schedule()`.
@@ -70,6 +74,12 @@ impl Tasks {
             let Ok(sleep) = maps.sleeps.get(&task.tid, 0) else {
                 continue;
             };
+            if let Some(place) = task.waits_on {
+                let places = self.places.entry(sleep.task).or_default();
+                if places.len() < PLACES && !places.contains(&place) {
+                    places.push(place);
+                }
+            }
             let task = task_of(task, sleep.task);
             if let Entry::Vacant(place) = self.known.entry(task.task) {
                 place.insert(task.clone());
@@ -130,6 +140,7 @@ impl Tasks {
                 process,
                 short_sleeps,
                 short_ns,
+                waits_on: self.places.get(&task.task).cloned().unwrap_or_default(),
             }
         });
         Ok(rows.collect())

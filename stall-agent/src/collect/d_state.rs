@@ -24,6 +24,11 @@ pub struct Found {
     /// Addresses of the task and of its stack, 0 where the kernel does not say.
     pub task_at: u64,
     pub stack_at: u64,
+    /// Major and minor of the filesystem that has the file of the system call it is in, or of the block device that is this file;
+    /// `None` for a call that has no file, or outside of one.
+    pub waits_on: Option<(u32, u32)>,
+    /// The same of a filesystem that took no writes: that of this file, of its working directory, or of another file it had open.
+    pub frozen: Option<(u32, u32)>,
     /// Who held what it waited for, as the kernel's memory said.
     pub holder: Option<Holder>,
 }
@@ -60,9 +65,59 @@ fn found(task: &DTask) -> Found {
         io_wait: task.io_wait != 0,
         task_at: task.task_at,
         stack_at: task.stack_at,
+        waits_on: number(task.file).filter(|_| takes_file(task.syscall)),
+        frozen: number(task.frozen),
         holder: holder(task),
     }
 }
+
+/// Major and minor.
+pub(super) fn number(device: u32) -> Option<(u32, u32)> {
+    (device != 0).then_some((device >> 20, device & 0xf_ffff))
+}
+
+/// Whether the first argument of a system call is the descriptor of the file it works on.
+fn takes_file(syscall: u32) -> bool {
+    let number = libc::c_long::from(syscall.cast_signed());
+    FILE_FIRST.contains(&number)
+}
+
+/// Those that may sleep for the file's own filesystem or device.
+const FILE_FIRST: &[libc::c_long] = &[
+    libc::SYS_read,
+    libc::SYS_pread64,
+    libc::SYS_readv,
+    libc::SYS_preadv,
+    libc::SYS_preadv2,
+    libc::SYS_write,
+    libc::SYS_pwrite64,
+    libc::SYS_writev,
+    libc::SYS_pwritev,
+    libc::SYS_pwritev2,
+    libc::SYS_fsync,
+    libc::SYS_fdatasync,
+    libc::SYS_sync_file_range,
+    libc::SYS_syncfs,
+    libc::SYS_ftruncate,
+    libc::SYS_fallocate,
+    libc::SYS_ioctl,
+    libc::SYS_getdents64,
+    libc::SYS_fstat,
+    libc::SYS_fstatfs,
+    libc::SYS_fchmod,
+    libc::SYS_fchown,
+    libc::SYS_fsetxattr,
+    libc::SYS_fgetxattr,
+    libc::SYS_flock,
+    libc::SYS_fcntl,
+    libc::SYS_fadvise64,
+    libc::SYS_readahead,
+    libc::SYS_lseek,
+    libc::SYS_close,
+    libc::SYS_sendfile,
+    libc::SYS_copy_file_range,
+    libc::SYS_splice,
+];
 
 /// `None` is nobody known.
 fn holder(task: &DTask) -> Option<Holder> {
@@ -99,6 +154,22 @@ mod tests {
         // The looker's reading is up to a tick old.
         assert_eq!(since(1_000, 100, 104), Some(1_000));
         assert_eq!(since(1_000, 400, 0), None);
+    }
+
+    #[test]
+    fn a_device_number_is_taken_apart() {
+        assert_eq!(number(7 << 20 | 3), Some((7, 3)));
+        assert_eq!(number(45), Some((0, 45)), "an anonymous one");
+        assert_eq!(number(0), None);
+    }
+
+    #[test]
+    fn a_call_without_a_file_waits_on_none() {
+        let calls = [libc::SYS_read, libc::SYS_fsync, libc::SYS_ioctl];
+        assert!(calls.iter().all(|call| takes_file(*call as u32)));
+        let others = [libc::SYS_openat, libc::SYS_futex, libc::SYS_exit_group];
+        assert!(others.iter().all(|call| !takes_file(*call as u32)));
+        assert!(!takes_file(stall_common::blocked::NO_SYSCALL));
     }
 
     #[test]

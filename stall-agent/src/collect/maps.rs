@@ -12,6 +12,7 @@ use stall_common::owner::{Owned, OwnerKey};
 use stall_common::record::Budget;
 use stall_common::request::Request;
 use stall_common::stack::Stack;
+use stall_common::task_io::{EndedIo, ProcessKey};
 use stall_common::uses::{Use, UseKey};
 
 /// Typed handles.
@@ -43,6 +44,7 @@ pub struct Maps {
     pub sleeps: HashMap<MapData, u32, Sleep>,
     pub blocked: HashMap<MapData, BlockedKey, Blocked>,
     pub stacks: HashMap<MapData, u64, Stack>,
+    pub ended_io: HashMap<MapData, ProcessKey, EndedIo>,
     pub losses: Array<MapData, u64>,
     pub control: Array<MapData, u32>,
     pub budgets: Array<MapData, Budget>,
@@ -85,6 +87,7 @@ impl Maps {
             sleeps: take!(ebpf, "SLEEPS"),
             blocked: take!(ebpf, "BLOCKED"),
             stacks: take!(ebpf, "STACKS"),
+            ended_io: take!(ebpf, "ENDED_IO"),
             losses: take!(ebpf, "LOSSES"),
             control: take!(ebpf, "CONTROL"),
             budgets: take!(ebpf, "BUDGETS"),

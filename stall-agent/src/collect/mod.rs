@@ -16,4 +16,5 @@ pub mod sample;
 pub mod series;
 pub mod snapshot;
 pub mod stacks;
+pub mod task_io;
 pub mod uses;

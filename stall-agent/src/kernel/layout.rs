@@ -105,7 +105,31 @@ const ROWS: &[Row] = rows! {
     semaphore_last_holder = "semaphore"."last_holder", 8;
     mm_arg_start = "mm_struct"."arg_start", 8;
     mm_arg_end = "mm_struct"."arg_end", 8;
+    task_write_bytes = "task_struct"."ioac.write_bytes", 8;
+    task_cancelled_bytes = "task_struct"."ioac.cancelled_write_bytes", 8;
+    task_parent = "task_struct"."real_parent", 8;
+    task_files = "task_struct"."files", 8;
+    files_fdt = "files_struct"."fdt", 8;
+    fdtable_fd = "fdtable"."fd", 8;
+    fdtable_max_fds = "fdtable"."max_fds", 4;
+    file_mode = "file"."f_mode", 4;
+    file_inode = "file"."f_inode", 8;
+    inode_mode = "inode"."i_mode", 2;
+    inode_rdev = "inode"."i_rdev", 4;
+    inode_sb = "inode"."i_sb", 8;
+    sb_dev = "super_block"."s_dev", 4;
+    sb_frozen = "super_block"."s_writers.frozen", 4;
+    sb_frozen = "super_block"."s_writers.frozen", 2;
+    fs_pwd_dentry = "fs_struct"."pwd.dentry", 8;
+    dentry_sb = "dentry"."d_sb", 8;
+    regs_syscall = "pt_regs"."orig_ax", 8;
+    regs_first = "pt_regs"."di", 8;
+    regs_syscall = "pt_regs"."syscallno", 4;
+    regs_first = "pt_regs"."orig_x0", 8;
 };
+
+/// The helper that gives the registers a thread entered the kernel with (5.15).
+const TASK_REGISTERS: &str = "BPF_FUNC_task_pt_regs";
 
 /// Request operations whose numbers `stall_common::request::Op::from_flags` relies on, and bits of their flags.
 const OPERATIONS: &[(&str, u64)] = &[
@@ -141,6 +165,8 @@ pub fn resolve(btf: &Btf<'_>) -> Result<Layout, LayoutError> {
     layout.rqf_flush_seq = flush_seq(btf);
     (layout.task_io_wait, layout.io_wait_bit) =
         btf.bit("task_struct", "in_iowait").unwrap_or((ABSENT, 0));
+    let helper = btf.enumerator(TASK_REGISTERS);
+    layout.helper_task_pt_regs = helper.map_or(ABSENT, |number| number as u32);
     let missing = parts::missing(&layout);
     if !missing.is_empty() {
         return Err(LayoutError::Missing(missing.join(", ")));
@@ -162,7 +188,7 @@ pub fn wanted() -> (Vec<(&'static str, &'static str)>, Vec<&'static str>) {
     (
         fields.chain(states).collect(),
         operations
-            .chain(["MQ_RQ_IN_FLIGHT", "__RQF_FLUSH_SEQ"])
+            .chain(["MQ_RQ_IN_FLIGHT", "__RQF_FLUSH_SEQ", TASK_REGISTERS])
             .collect(),
     )
 }

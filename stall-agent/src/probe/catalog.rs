@@ -126,4 +126,15 @@ pub const CATALOG: &[Row] = &[
         instead_of: None,
         need: Need::Optional("requests from before the trace that do not end are not found"),
     },
+    Row {
+        program: "task_io",
+        hook: "task",
+        kind: Kind::Iterator,
+        args: (0, ANY),
+        group: "task_io",
+        instead_of: None,
+        need: Need::Optional(
+            "which processes wrote what a thread of the kernel sends to a disk is not known",
+        ),
+    },
 ];

@@ -9,13 +9,15 @@ use std::time::Duration;
 use stall_common::disk::MAX_DISKS;
 
 use super::aside::Aside;
-use stall_capture::{Disk, DiskFacts, DiskStat, InFlight, IntervalDisk, NameGap};
+use stall_capture::{DeviceState, Disk, DiskFacts, DiskStat, InFlight, IntervalDisk, NameGap};
 use stall_host::HostRoot;
 use stall_host::block_device::{self, WholeDisk};
 use stall_host::mounts::Mounts;
 
 /// Facts by name of the disk.
 type Facts = BTreeMap<String, (WholeDisk, DiskFacts)>;
+/// What stacked devices say of themselves, by name.
+type States = BTreeMap<String, DeviceState>;
 
 /// What a thread that has not read all the facts in the window still gets.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -28,6 +30,7 @@ pub(super) struct HostDisks {
     /// By name, at the last look; `None` for what is no whole disk.
     last: BTreeMap<String, Option<DiskStat>>,
     facts: Option<Aside<Facts>>,
+    states: Option<Aside<States>>,
 }
 
 /// A disk the programs saw, or one that has something in flight which they did not: those have indices from [`MAX_DISKS`] on.
@@ -61,6 +64,7 @@ impl HostDisks {
             at_start,
             at_end: BTreeMap::new(),
             facts: None,
+            states: None,
         }
     }
 
@@ -134,6 +138,12 @@ impl HostDisks {
         }
     }
 
+    /// Begins to ask all disks for their states.
+    pub(super) fn look_at_states(&mut self) {
+        let root = self.root.clone();
+        self.states = Some(Aside::begin("disk-states", move || all_states(&root)));
+    }
+
     /// Requests the kernel counted in flight on a disk when the window had ended; `None` also where it is known to count none
     /// (`blk_mq_check_inflight()` asks `blk_do_io_stat()` since 5.15).
     pub(super) fn in_flight_at_end(&self, seen: &Seen) -> Option<InFlight> {
@@ -158,6 +168,8 @@ impl HostDisks {
         let read = read.and_then(|facts| facts.end(PATIENCE));
         let is_there = read.is_some();
         let mut facts = read.unwrap_or_default();
+        let states = self.states.take();
+        let states = states.and_then(|states| states.end(PATIENCE));
         if !(is_there && self.add_new(seen, &mut facts)) {
             gaps.push(NameGap {
                 what: "disks".to_owned(),
@@ -165,7 +177,9 @@ impl HostDisks {
                 count: seen.len() as u64,
             });
         }
-        self.all_rows(seen, wanted, &facts, complete)
+        let mut rows = self.all_rows(seen, wanted, &facts, complete);
+        add_states(&mut rows, &facts, states.unwrap_or_default());
+        rows
     }
 
     /// The same while the window is open, with the facts that are there by now.
@@ -245,6 +259,45 @@ fn all_facts(root: &HostRoot, disks: Vec<WholeDisk>) -> Facts {
         .collect()
 }
 
+fn all_states(root: &HostRoot) -> States {
+    let disks = block_device::disks(root).into_iter();
+    let states = disks.map(|disk| {
+        let state = block_device::state(root, &disk.name);
+        (disk.name, state)
+    });
+    states
+        .filter(|(_, state)| *state != DeviceState::default())
+        .collect()
+}
+
+/// Gives the rows their states; who is in trouble gets a row, whether anything was asked of it or not.
+fn add_states(rows: &mut Vec<Disk>, facts: &Facts, mut states: States) {
+    for row in rows.iter_mut() {
+        row.state = states.remove(&row.name).unwrap_or_default();
+    }
+    let others = states.into_iter();
+    let others = others.filter(|(_, state)| block_device::is_trouble(state));
+    rows.extend(others.map(|(name, state)| {
+        let known = facts.get(&name);
+        let number = known.and_then(|(disk, _)| disk.number);
+        Disk {
+            state,
+            facts: known.map(|(_, facts)| facts.clone()),
+            ..without_requests(name, number)
+        }
+    }));
+}
+
+fn without_requests(name: String, number: Option<(u32, u32)>) -> Disk {
+    let (major, minor) = number.unwrap_or((0, 0));
+    Disk {
+        name,
+        major,
+        minor,
+        ..Disk::default()
+    }
+}
+
 /// Disks without requests of their own that a seen one is made of or lies on, or that are made of it, through however many
 /// layers: bio-based devices (dm, md) have none; and those that a VM or a replica uses, idle or not.
 fn related(seen: &[Seen], wanted: &HashSet<(u32, u32)>, facts: &Facts) -> Vec<Disk> {
@@ -265,15 +318,9 @@ fn related(seen: &[Seen], wanted: &HashSet<(u32, u32)>, facts: &Facts) -> Vec<Di
     facts
         .values()
         .filter(|(disk, facts)| !is_seen(&disk.name) && (concerns(disk) || is_wanted(disk, facts)))
-        .map(|(disk, facts)| {
-            let (major, minor) = disk.number.unwrap_or((0, 0));
-            Disk {
-                name: disk.name.clone(),
-                major,
-                minor,
-                facts: Some(facts.clone()),
-                ..Disk::default()
-            }
+        .map(|(disk, facts)| Disk {
+            facts: Some(facts.clone()),
+            ..without_requests(disk.name.clone(), disk.number)
         })
         .collect()
 }
@@ -359,6 +406,26 @@ mod tests {
             number: None,
         };
         (name.to_owned(), (whole, facts))
+    }
+
+    #[test]
+    fn a_device_in_trouble_has_a_row_without_a_request() {
+        let facts: Facts = [disk("dm-0", "", &[], &[]), disk("dm-1", "", &[], &[])].into();
+        let state = |suspended| DeviceState {
+            suspended: Some(suspended),
+            ..DeviceState::default()
+        };
+        let states = ["dm-0", "dm-1", "dm-2"].map(|name| (name.to_owned(), state(name != "dm-1")));
+        let mut rows = vec![without_requests("dm-0".to_owned(), Some((254, 0)))];
+        add_states(&mut rows, &facts, states.into());
+        let told: Vec<_> = rows
+            .iter()
+            .map(|row| (row.name.as_str(), row.state.suspended, row.facts.is_some()))
+            .collect();
+        assert_eq!(
+            told,
+            [("dm-0", Some(true), false), ("dm-2", Some(true), false)]
+        );
     }
 
     #[test]

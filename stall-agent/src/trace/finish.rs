@@ -11,6 +11,7 @@ use stall_common::older::Waiter;
 use super::guard::{Guard, Part};
 use super::session::Session;
 use super::start::Sources;
+use super::waits;
 use super::{drain, inventory, other};
 use crate::collect::blocked::Tasks;
 use crate::collect::d_state::Found;
@@ -24,7 +25,7 @@ use crate::failure::Failure;
 use crate::overhead;
 use stall_capture::{
     Actor, Blocked, Capture, Confinement, Discards, Disk, EndedRequest, FORMAT, Holder, Host,
-    HostWaits, Overhead, Owner, Process, Stack, UnfinishedRequest, UnfinishedSleep, VERSION,
+    Overhead, Owner, Process, Stack, UnfinishedRequest, UnfinishedSleep, VERSION,
 };
 use stall_host::{HostRoot, cgroup_paths, procfs, system};
 
@@ -66,13 +67,19 @@ fn close(
     session.window.end_ns = clock::monotonic_ns();
     session.window.interrupted = interrupted;
     let found = guard.part(Part::Closing, || session.look_at_d_tasks());
+    guard.part(Part::Closing, || {
+        let threads = session.look_at_writers();
+        session.waits.wrote(threads, &session.maps);
+    });
     // Without it, requests that begin while the hooks go would count as older ones.
     let _closing = session.maps.switch(CLOSING, true);
     session.attached.detach();
     guard.part(Part::Closing, || {
         session.host_disks.look_again(&session.disks);
+        session.host_disks.look_at_states();
     });
     session.inventory.look_again(&session.host_root);
+    session.waits.look_again(&session.host_root);
     let end_ns = session.window.end_ns;
     guard.part(Part::Interval, || session.snapshot(end_ns));
     // All of them: with the hooks gone nobody sends any more.
@@ -231,6 +238,16 @@ fn capture(
                 read_clock(disk, &snapshots, &states);
             })
     });
+    let host_waits = guard.part(Part::Waits, || {
+        let known = waits::Known {
+            actors: &actors,
+            tasks: &tasks,
+            others: &inventory.processes,
+        };
+        let (root, end_ns) = (&session.host_root, session.window.end_ns);
+        let gaps = &mut inventory.name_gaps;
+        session.waits.end(root, &known, end_ns, gaps)
+    });
     let sums = guard.part(Part::Sums, || {
         (snapshots.use_rows(maps), snapshots.series_rows(&states))
     });
@@ -263,7 +280,7 @@ fn capture(
         loss: loss::rows(&lost, own),
         intervals: snapshots.intervals.into_rows(),
         inventory,
-        host_waits: HostWaits::default(),
+        host_waits: host_waits.unwrap_or_default(),
         overhead: complete(overhead, ended),
         confinement: session.confinement.map(measured),
     })

@@ -30,6 +30,8 @@ pub enum Part {
     Stacks,
     Inventory,
     Disks,
+    /// What keeps tasks waiting without a request.
+    Waits,
     /// Sums by process and by disk.
     Sums,
     /// What the kernel counted as lost.
@@ -38,7 +40,7 @@ pub enum Part {
 
 impl Part {
     /// All of them, in the order in which they come.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Records,
         Self::Interval,
         Self::Showing,
@@ -53,6 +55,7 @@ impl Part {
         Self::Stacks,
         Self::Inventory,
         Self::Disks,
+        Self::Waits,
         Self::Sums,
         Self::Losses,
     ];

@@ -13,6 +13,7 @@ mod shown;
 mod so_far;
 mod start;
 mod undisturbed;
+mod waits;
 
 use std::time::{Duration, Instant};
 

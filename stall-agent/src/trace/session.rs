@@ -11,6 +11,7 @@ use stall_common::record::NewDisk;
 use super::disks::{HostDisks, Seen};
 use super::inventory::Looks;
 use super::start::Parts;
+use super::waits::Waits;
 use crate::collect::blocked::{self, Tasks};
 use crate::collect::d_state::Found;
 use crate::collect::loss::Own;
@@ -46,6 +47,7 @@ pub(super) struct Session {
     pub(super) host: Host,
     pub(super) confinement: Option<Confinement>,
     pub(super) inventory: Looks,
+    pub(super) waits: Waits,
     pub(super) settings: Settings,
     pub(super) window: Window,
     pub(super) attach_ns: u64,
@@ -123,6 +125,7 @@ impl Session {
             host,
             confinement,
             inventory: Looks::begin(&config.host_root),
+            waits: Waits::begin(&config.host_root),
             settings: settings(config),
             window: window(start_ns),
             attach_ns,

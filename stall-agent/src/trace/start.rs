@@ -22,7 +22,7 @@ use super::session::Session;
 use super::undisturbed::Undisturbed;
 use crate::collect::maps::{self, Maps};
 use crate::collect::names::Names;
-use crate::collect::{budgets, clock, d_state};
+use crate::collect::{budgets, clock, d_state, task_io};
 use crate::config;
 use crate::confine;
 use crate::failure::Failure;
@@ -166,6 +166,10 @@ fn seed(session: &mut Session) {
     let _on = session.maps.switch(SEEDING, true);
     session.look_at_d_tasks();
     let _off = session.maps.switch(SEEDING, false);
+    // Without room only the sum of those that are not kept is missing.
+    let _room = task_io::make_room(&mut session.maps);
+    let threads = session.look_at_writers();
+    session.waits.wrote_before(threads);
 }
 
 fn load(
@@ -307,6 +311,18 @@ impl Session {
         for task in self.tasks.found(&found, &self.maps) {
             self.names.task(&task);
         }
+        self.waits.found(&found, clock::monotonic_ns());
         found
+    }
+
+    /// What threads have written by now; `None` where the kernel does not tell.
+    pub(super) fn look_at_writers(&mut self) -> Option<Vec<task_io::Thread>> {
+        if !self.attached.has("task_io") || self.gaps.iter().any(|gap| gap.part == "written") {
+            return None;
+        }
+        let iterator = loader::task_iterator(&mut self.attached.ebpf, "task_io").ok();
+        let threads = iterator.and_then(|file| task_io::read(file).ok());
+        self.own.task_iterations_failed += u64::from(threads.is_none());
+        threads
     }
 }

@@ -240,6 +240,54 @@ pub const PARTS: &[Part] = &[
             ways!([semaphore_last_holder = "semaphore.last_holder"]),
         )
     },
+    optional(
+        "written",
+        "which processes wrote what a thread of the kernel sends to a disk is not known",
+        ways!([
+            task_write_bytes = "task_struct.ioac.write_bytes",
+            task_cancelled_bytes = "task_struct.ioac.cancelled_write_bytes",
+            task_parent = "task_struct.real_parent",
+        ]),
+    ),
+    optional(
+        "open_files",
+        "on which filesystems processes write and wait, and which are frozen, is not known",
+        ways!([
+            task_files = "task_struct.files",
+            files_fdt = "files_struct.fdt",
+            fdtable_fd = "fdtable.fd",
+            fdtable_max_fds = "fdtable.max_fds",
+            file_mode = "file.f_mode",
+            file_inode = "file.f_inode",
+            inode_mode = "inode.i_mode",
+            inode_rdev = "inode.i_rdev",
+            inode_sb = "inode.i_sb",
+            sb_dev = "super_block.s_dev",
+            sb_frozen = "super_block.s_writers.frozen",
+            task_fs = "task_struct.fs",
+            fs_pwd_dentry = "fs_struct.pwd.dentry",
+            dentry_sb = "dentry.d_sb",
+        ]),
+    ),
+    Part {
+        asked: Asked::With("open_files"),
+        ..optional(
+            "system_call",
+            "for which file a thread in D waits is not known",
+            ways!(
+                [
+                    helper_task_pt_regs = "BPF_FUNC_task_pt_regs",
+                    regs_syscall = "pt_regs.orig_ax",
+                    regs_first = "pt_regs.di",
+                ],
+                [
+                    helper_task_pt_regs = "BPF_FUNC_task_pt_regs",
+                    regs_syscall = "pt_regs.syscallno",
+                    regs_first = "pt_regs.orig_x0",
+                ]
+            ),
+        )
+    },
 ];
 
 impl Part {

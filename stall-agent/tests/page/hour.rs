@@ -44,7 +44,6 @@ fn interval(start_ns: u64, second: u64) -> Interval {
             .collect(),
         disks: Vec::new(),
         blocked_tasks: 3,
-        disks: Vec::new(),
     }
 }
 
@@ -163,7 +162,6 @@ fn more_sleeps(capture: &mut Capture, start_ns: u64) {
         blocked_ns: LENGTH * SECOND / 3,
         before_ns: 0,
         longest_ns: SECOND,
-        io_wait: None,
     });
     capture.blocked = blocked.collect();
     let asleep = |second: u64, task: u32| EndedSleep {
@@ -174,7 +172,6 @@ fn more_sleeps(capture: &mut Capture, start_ns: u64) {
         start_ns: start_ns + second * SECOND,
         end_ns: start_ns + second * SECOND + wave(second, u64::from(task)) * SECOND / 26,
         waker: None,
-        io_wait: None,
     };
     let times = (0..LENGTH).step_by(10);
     let sleeps = times.flat_map(|second| (2..ACTORS).map(move |task| asleep(second, task)));

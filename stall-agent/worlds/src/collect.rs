@@ -815,6 +815,7 @@ impl<'a> Collection<'a> {
                 process: Arc::clone(of),
                 short_sleeps,
                 short_ns,
+                waits_on: Vec::new(),
             });
         }
         rows.sort_by_key(|row| row.id);

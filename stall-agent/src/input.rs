@@ -232,9 +232,10 @@ const RENAMED: [(&str, &str); 2] = [
 ];
 
 /// Facts of version 1 that mean the same today.
-const SAME_FACTS: [&str; 4] = [
+const SAME_FACTS: [&str; 5] = [
     "blamed_share",
     "explained_share",
+    "exposed_slow",
     "slow_requests",
     "wait_ratio",
 ];

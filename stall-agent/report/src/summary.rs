@@ -88,9 +88,10 @@ fn place(report: &Report) -> String {
 }
 
 /// What tells a person most, in this order.
-const TELLING: [Fact; 5] = [
+const TELLING: [Fact; 6] = [
     Fact::BlamedShare,
     Fact::WaitRatio,
+    Fact::ExposedSlow,
     Fact::ExplainedShare,
     Fact::Consistency,
     Fact::SlowRequests,

@@ -15,11 +15,13 @@ struct Overtaken {
     longest_ns: u64,
 }
 
-/// What slow requests waited for; the sum of all but `contested` and `flush_ns` is the time they took.
+/// What slow requests waited for; the sum of all but `own_discards_ns`, `contested` and `flush_ns` is the time they took.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Parts {
     pub(super) device_ns: u64,
     pub(super) own_ns: u64,
+    /// Part of `own_ns`.
+    pub(super) own_discards_ns: u64,
     pub(super) unexplained_ns: u64,
     pub(super) by: BTreeMap<Group, u64>,
     /// Part of `device_ns` during which the disk worked for discards that it was given later: whether these delayed the
@@ -106,6 +108,9 @@ impl Parts {
         if op == Op::Flush {
             self.flush_ns = self.flush_ns.saturating_add(ns);
         }
+        if is_discard(op) && actor == request.actor && actor != UNKNOWN {
+            self.own_discards_ns = self.own_discards_ns.saturating_add(ns);
+        }
         let sum = match actor {
             UNKNOWN => &mut self.unexplained_ns,
             _ if actor == request.actor => &mut self.own_ns,
@@ -132,6 +137,7 @@ impl Parts {
         let add = |sum: &mut u64, ns: u64| *sum = sum.saturating_add(ns);
         add(&mut self.device_ns, other.device_ns);
         add(&mut self.own_ns, other.own_ns);
+        add(&mut self.own_discards_ns, other.own_discards_ns);
         add(&mut self.unexplained_ns, other.unexplained_ns);
         add(&mut self.flush_ns, other.flush_ns);
         add(&mut self.requests, other.requests);
@@ -161,6 +167,7 @@ impl Parts {
             *ns = u64::try_from(scaled).unwrap_or(u64::MAX);
         };
         scale(&mut self.own_ns);
+        scale(&mut self.own_discards_ns);
         scale(&mut self.unexplained_ns);
         scale(&mut self.flush_ns);
         self.by.values_mut().for_each(scale);

@@ -49,6 +49,8 @@ pub(super) struct Wait<'a> {
     pub(super) contested: BTreeMap<(u32, Op), u64>,
     pub(super) device_ns: u64,
     pub(super) own_ns: u64,
+    /// Part of `own_ns`.
+    pub(super) own_discards_ns: u64,
     pub(super) unknown_ns: u64,
 }
 
@@ -72,6 +74,7 @@ impl<'a> Waits<'a> {
                     contested: parts.contested,
                     device_ns: parts.device_ns,
                     own_ns: parts.own_ns,
+                    own_discards_ns: parts.own_discards_ns,
                     unknown_ns: parts.unexplained_ns,
                 }
             })

@@ -105,7 +105,13 @@ fn head(workloads: &Workloads<'_>, cause: Cause) -> Cause {
     let Cause::By(base, work) = cause else {
         return cause;
     };
-    let first = (0..base).find(|one| workloads.same_program(*one, base));
+    // Which of the kernel's workers discards for a filesystem changes from one moment to the next.
+    let worker = |base: Base| work == Work::Discard && workloads.get(base).is_kernel;
+    let is_same = |one: &Base| {
+        workloads.same_program(*one, base)
+            || (worker(*one) && worker(base) && !workloads.get(*one).is_unknown)
+    };
+    let first = (0..base).find(is_same);
     Cause::By(first.unwrap_or(base), work)
 }
 

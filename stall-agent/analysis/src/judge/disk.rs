@@ -107,7 +107,13 @@ impl Disk {
                     add(cause, ns as f64 * part);
                 }
             }
-            add(Cause::Own, wait.own_ns as f64);
+            let is_vm = matches!(workloads.get(victim).scope, Scope::Vm(_));
+            let own_discards_ns = if is_vm { wait.own_discards_ns } else { 0 };
+            add(Cause::OwnDiscards, own_discards_ns as f64);
+            add(
+                Cause::Own,
+                wait.own_ns.saturating_sub(own_discards_ns) as f64,
+            );
             add(Cause::Device, wait.device_ns as f64);
             add(Cause::Unknown, wait.unknown_ns as f64);
             let mut contested = BTreeMap::new();

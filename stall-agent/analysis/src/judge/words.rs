@@ -344,6 +344,15 @@ pub(super) fn acquittal(judged: &Judged<'_>, kind: Kind) -> String {
         Some(index) => {
             let id = judged.names.device(index);
             let there = trims.any(|group| group.device == id);
+            if there
+                && judged
+                    .all
+                    .first()
+                    .is_some_and(|one| super::is_doubtful(judged, one))
+            {
+                return "; whether the filesystem trim there slows it, one window cannot tell"
+                    .to_owned();
+            }
             let part = discard_share(judged, index);
             if there && part < rules::INNOCENT {
                 format!(
@@ -380,12 +389,17 @@ pub(super) fn acquitted(judged: &Judged<'_>) -> Vec<Hypothesis> {
             .iter()
             .find(|disk| judged.names.device(disk.index) == device);
         let part = disk.map_or(0.0, |disk| discard_share(judged, disk.index));
+        let mut on_it = judged
+            .all
+            .iter()
+            .filter(|one| one.disk == disk.map(|disk| disk.index));
+        let is_doubtful = disk.is_some() && on_it.any(|one| super::is_doubtful(judged, one));
         Hypothesis {
             kind: super::hang::kind_of(origin),
             device: Some(device),
             origin: Some(origin),
             actors: vec![actor],
-            standing: if part < rules::INNOCENT {
+            standing: if part < rules::INNOCENT && !is_doubtful {
                 Standing::Refuted
             } else {
                 Standing::Undecided
@@ -435,19 +449,46 @@ pub(super) fn of_share(fact: Fact, value: f64, of_what: &str) -> Evidence {
     }
 }
 
+/// How many requests were slow with a discard in flight and without, as counts: a ratio of nothing says nothing.
+fn exposed(judged: &Judged<'_>, finding: &Finding) -> Option<Evidence> {
+    let id = people::device(judged, finding)?;
+    let mut devices = judged.found.devices.iter();
+    let device = devices.find(|device| device.id == id)?;
+    let exposure = device.exposure.as_ref()?;
+    let (with, without) = (&exposure.exposed, &exposure.unexposed);
+    (with.ops > 0).then(|| Evidence {
+        fact: Fact::ExposedSlow,
+        value: Some(with.slow_ops as f64),
+        bound: None,
+        unit: Unit::Count,
+        text: format!(
+            "{} of {} requests with a discard in flight were slow, {} of {} without",
+            thousands(with.slow_ops),
+            thousands(with.ops),
+            thousands(without.slow_ops),
+            thousands(without.ops)
+        ),
+    })
+}
+
 /// What speaks for a finding.
 pub(super) fn evidence(judged: &Judged<'_>, finding: &Finding) -> Vec<Evidence> {
     let mut all = Vec::new();
     for party in people::culprit_parties(judged, finding) {
         if let Some(part) = party.share {
-            let text = format!("of the time others waited was for {}", party.label);
+            let text = format!("of what others waited is charged to {}", party.label);
             all.push(of_share(Fact::BlamedShare, part, &text));
         }
     }
     if finding.culprits.is_empty()
         && let Some(part) = finding.share
     {
-        all.push(of_share(Fact::ExplainedShare, part, "of the wait"));
+        let of_what = match finding.kind {
+            Kind::OwnLoad => "of the wait is behind its own requests",
+            Kind::SlowDevice => "of the wait is the disk's own service time",
+            _ => "of the wait is accounted for",
+        };
+        all.push(of_share(Fact::ExplainedShare, part, of_what));
     }
     let disk = judged
         .disks
@@ -476,9 +517,12 @@ pub(super) fn evidence(judged: &Judged<'_>, finding: &Finding) -> Vec<Evidence> 
             all.push(of_share(
                 Fact::Consistency,
                 often,
-                "of the moments with a discard in flight, others waited",
+                "of the moments with a discard in flight had others waiting",
             ));
         }
+    }
+    if by_discards && let Some(counts) = exposed(judged, finding) {
+        all.push(counts);
     }
     if finding.requests > 0.0 {
         all.push(Evidence {

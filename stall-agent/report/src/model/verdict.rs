@@ -385,6 +385,8 @@ pub enum Fact {
     WaitRatio,
     /// Part of the moments with discards in flight in which others waited.
     Consistency,
+    /// Slow requests with a discard in flight.
+    ExposedSlow,
     /// Slow requests.
     SlowRequests,
     /// What a report of version 1 held for or against it, told by its text.

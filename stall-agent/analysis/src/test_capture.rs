@@ -5,8 +5,7 @@ use stall_common::histogram::bucket;
 use stall_capture as capture;
 use stall_capture::{
     Actor, Blocked, Capture, Discards, Disk, DiskFacts, EndedRequest, Frame, Histogram, Hook,
-    HookState, Mount, Op, Process, Series, Stack, Task, UnfinishedRequest, UnfinishedSleep, Use,
-    Window,
+    HookState, Mount, Op, Process, Series, Stack, Task, UnfinishedSleep, Use, Window,
 };
 
 pub(super) const MS: u64 = 1_000_000;

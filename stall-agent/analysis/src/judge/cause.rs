@@ -364,9 +364,22 @@ fn decide(
         .map(|(_, sum)| sum)
         .sum::<f64>()
         / all;
-    let is_cause = |one: &&Culprits| {
-        one.share >= rules::CAUSE || (one.work == Work::Flush && flushes >= rules::CAUSE)
+    // So are the kernel's workers that discard for a filesystem.
+    let is_worker = |one: &Culprits| {
+        one.work == Work::Discard && one.bases.iter().all(|base| workloads.get(*base).is_kernel)
     };
+    let workers: f64 = groups
+        .iter()
+        .filter(|(one, _)| is_worker(one))
+        .map(|(_, sum)| sum)
+        .sum::<f64>()
+        / all;
+    let together = |one: &Culprits| match one.work {
+        Work::Flush => one.share.max(flushes),
+        Work::Discard if is_worker(one) => one.share.max(workers),
+        Work::Io | Work::Discard => one.share,
+    };
+    let is_cause = |one: &&Culprits| together(one) >= rules::CAUSE;
     if let Some(first) = named.first().filter(is_cause) {
         let culprits: Vec<Culprits> = named
             .iter()
@@ -383,11 +396,7 @@ fn decide(
             .copied()
             .filter(|one| !culprits.iter().any(|other| other.bases.contains(one)))
             .collect();
-        let share = if first.work == Work::Flush {
-            first.share.max(flushes)
-        } else {
-            first.share
-        };
+        let share = together(first);
         let mut confidence = level(share, enough);
         if first.work == Work::Discard && disk.discards.doubtful {
             confidence = Confidence::Low;

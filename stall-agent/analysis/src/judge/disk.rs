@@ -258,7 +258,11 @@ const fn is_discards(cause: &Cause) -> bool {
 /// From which latency on a request is slow there: what was asked for, or what is usual for a disk with platters.
 fn slow_ns(capture: &Capture, index: u16) -> u64 {
     let facts = capture.disk(index).and_then(|disk| disk.facts.as_ref());
-    let rotational = facts.and_then(|facts| facts.rotational).unwrap_or(false);
+    let transport = facts.and_then(|facts| facts.transport.as_deref());
+    // A volume of a server and a disk of a hypervisor say so too, whatever they lie on.
+    let is_virtual = transport
+        .is_some_and(|one| matches!(one, "iscsi" | "fc" | "virtio") || one.starts_with("nvme/"));
+    let rotational = facts.and_then(|facts| facts.rotational) == Some(true) && !is_virtual;
     let asked = capture.settings.slow_ns;
     if rotational && asked == rules::SLOW_DEFAULT_NS {
         rules::SLOW_ROTATIONAL_NS

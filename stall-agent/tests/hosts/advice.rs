@@ -40,6 +40,10 @@ fn staged(tree: &str, incident: &str, device: &str, who: Option<(&str, u32)>) ->
     traced.name = disk.name;
     (traced.major, traced.minor) = (disk.major, disk.minor);
     traced.facts = disk.facts;
+    if let Some(facts) = &mut traced.facts {
+        // The incidents were staged without platters, where 35 ms would be no news.
+        facts.rotational = Some(false);
+    }
     let others = names.disks.into_iter().filter(|disk| disk.name != device);
     told.disks.extend(others);
     if let Some((program, pid)) = who {

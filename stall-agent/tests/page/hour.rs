@@ -42,6 +42,7 @@ fn interval(start_ns: u64, second: u64) -> Interval {
         uses: disks
             .flat_map(|disk| (2..ACTORS).map(move |actor| used(disk, actor, second)))
             .collect(),
+        disks: Vec::new(),
         blocked_tasks: 3,
     }
 }
@@ -156,6 +157,7 @@ fn more_sleeps(capture: &mut Capture, start_ns: u64) {
         task: task.id,
         stack: Some(task.id as usize % stacks),
         killable: false,
+        io_wait: None,
         sleeps: LENGTH / 10,
         blocked_ns: LENGTH * SECOND / 3,
         before_ns: 0,
@@ -166,6 +168,7 @@ fn more_sleeps(capture: &mut Capture, start_ns: u64) {
         task,
         stack: Some((task as usize + second as usize / 300) % stacks),
         killable: false,
+        io_wait: None,
         start_ns: start_ns + second * SECOND,
         end_ns: start_ns + second * SECOND + wave(second, u64::from(task)) * SECOND / 26,
         waker: None,

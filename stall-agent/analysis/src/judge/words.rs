@@ -297,10 +297,11 @@ pub(super) fn slow_requests(judged: &Judged<'_>) -> u64 {
 }
 
 /// The largest part of the window that a workload waited in requests beyond what the fastest of them took, each of them
-/// too short to be slow.
+/// too short to be slow; of workloads that wait for one request at a time, as others wait while they work.
 pub(super) fn below_the_limit(judged: &Judged<'_>) -> f64 {
     let length = judged.capture.window.length_ns().max(1) as f64;
-    let waited = waited_for(judged).map(|used| {
+    let one_at_a_time = waited_for(judged).filter(|used| used.total_ns as f64 <= length);
+    let waited = one_at_a_time.map(|used| {
         let mut blames = judged.capture.series.iter();
         let series = blames.find(|one| one.disk == used.disk && one.op == used.op);
         let fastest =

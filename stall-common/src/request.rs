@@ -83,11 +83,10 @@ impl Op {
             | flags >> FUA.trailing_zeros()
             | flags >> PREFLUSH.trailing_zeros();
         let is_unwaited = ((ahead & !code) | (!waited & code)) & 1;
-        let numbers = if !has_data && flags & PREFLUSH != 0 {
-            EMPTY_PREFLUSH
-        } else {
-            NUMBERS ^ ((NUMBERS ^ UNWAITED) * is_unwaited as u64)
-        };
+        let mut numbers = NUMBERS ^ ((NUMBERS ^ UNWAITED) * is_unwaited as u64);
+        if !has_data && flags & PREFLUSH != 0 {
+            numbers = (numbers & !OF_WRITE) | PREFLUSH_OF_WRITE;
+        }
         ((numbers >> (code * BITS)) & ((1 << BITS) - 1)) as u8
     }
 }
@@ -95,14 +94,16 @@ impl Op {
 /// Codes below have a number of their own, of so many bits.
 const CODES: u32 = 16;
 const BITS: u32 = 4;
-const NUMBERS: u64 = numbers(SYNC, true);
-const UNWAITED: u64 = numbers(READ_AHEAD, true);
-const EMPTY_PREFLUSH: u64 = numbers(PREFLUSH, false);
+const NUMBERS: u64 = numbers(SYNC);
+const UNWAITED: u64 = numbers(READ_AHEAD);
+/// The number of a write, and that of an empty preflush in its place.
+const OF_WRITE: u64 = ((1 << BITS) - 1) << BITS;
+const PREFLUSH_OF_WRITE: u64 = (Op::Preflush as u64) << BITS;
 
-const fn numbers(flags: u32, has_data: bool) -> u64 {
+const fn numbers(flags: u32) -> u64 {
     let (mut numbers, mut code) = (0, 0);
     while code < CODES {
-        let op = Op::from_flags(code | flags, has_data);
+        let op = Op::from_flags(code | flags, true);
         numbers |= (op as u64) << (code * BITS);
         code += 1;
     }

@@ -64,6 +64,9 @@ struct Sleeper {
     to_ns: u64,
 }
 
+/// Who waits for the same thing, and how long.
+type ByKind<'a> = BTreeMap<(Kind, Option<String>), Vec<(&'a Sleeper, u64)>>;
+
 /// What workloads waited for beside the requests of disks; `hurt` are those whom a finding on a disk explains.
 pub(super) fn findings(
     capture: &Capture,
@@ -78,7 +81,7 @@ pub(super) fn findings(
         // Whoever asked for one disk asked for nothing else, and other disks' requests were not seen.
         return (Vec::new(), 0.0);
     }
-    let mut by_kind: BTreeMap<(Kind, Option<String>), Vec<(&Sleeper, u64)>> = BTreeMap::new();
+    let mut by_kind = ByKind::new();
     let mut unseen_share: f64 = 0.0;
     let sleepers = sleepers(found, workloads, window);
     for sleeper in &sleepers {

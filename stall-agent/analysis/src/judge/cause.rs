@@ -70,7 +70,7 @@ fn by_time(
                 if last.0 == cause
                     && (bin - last.2).saturating_mul(bin_ns) <= rules::GAP_NS.max(bin_ns) =>
             {
-                last.2 = *bin
+                last.2 = *bin;
             }
             _ => runs.push((cause, *bin, *bin)),
         }

@@ -168,7 +168,7 @@ impl<'a> Workloads<'a> {
         };
         let bases = self.all.iter().enumerate();
         let found = bases
-            .filter(|(_, one)| !one.is_kernel && one.processes.iter().any(|one| is_in(&one)))
+            .filter(|(_, one)| !one.is_kernel && one.processes.iter().any(&is_in))
             .max_by_key(|(_, one)| one.processes.len());
         if let Some((base, _)) = found {
             return base;

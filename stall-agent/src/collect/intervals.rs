@@ -391,7 +391,7 @@ mod tests {
             budget in 0usize..8_000,
         ) {
             let mut intervals = Intervals::within(budget);
-            let mut all = std::collections::BTreeMap::<_, u64>::new();
+            let mut all = BTreeMap::<_, u64>::new();
             for (look, second) in looks.iter().zip(0..) {
                 let mut row = interval(second);
                 for (actor, disk, ops) in look {

@@ -9,10 +9,6 @@ use stall_common::record::{self as abi, EndedRequest, EndedSleep, Header, Kind, 
 
 /// A record. What names something is in user space's terms, the rest as the programs declare it.
 #[derive(Clone, Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "one exists at a time, and most are requests"
-)]
 pub enum Record {
     Process(Process),
     NewDisk(NewDisk),

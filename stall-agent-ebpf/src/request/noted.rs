@@ -30,6 +30,9 @@ struct Note {
     preflush: u32,
 }
 
+/// A request is stamped this much after its bio is noted, at most: the kernel may stamp it after the tracepoint.
+const APART_NS: u64 = 1_000_000;
+
 /// By the bio's address. Least recently used go first: one that was merged after all is not asked for again.
 #[map]
 static NOTES: LruHashMap<u64, Note> = LruHashMap::with_max_entries(8192, 0);
@@ -102,5 +105,5 @@ fn take(request: Request, bio: u64) -> Option<Note> {
     // SAFETY: a copy is taken at once; at worst it is of the bio's next life, whose time tells it.
     let note = unsafe { *NOTES.get(bio)? };
     let _absent = NOTES.remove(bio);
-    (note.queued_ns >= request.start_time_ns()).then_some(note)
+    (note.queued_ns.saturating_add(APART_NS) >= request.start_time_ns()).then_some(note)
 }

@@ -367,6 +367,7 @@ fn hypotheses(judged: &Judged<'_>, kind: Kind, confidence: Option<Confidence>) -
             standing,
             confidence: finding.confidence,
             score: finding.share.map(crate::significant),
+            rule: None,
             evidence_for: words::evidence(judged, finding),
             evidence_against: Vec::new(),
         }
@@ -385,6 +386,7 @@ fn hypotheses(judged: &Judged<'_>, kind: Kind, confidence: Option<Confidence>) -
             standing: Standing::Supported,
             confidence,
             score: None,
+            rule: None,
             evidence_for: vec![Evidence {
                 fact: Fact::SlowRequests,
                 value: Some(words::slow_requests(judged) as f64),

@@ -300,7 +300,11 @@ pub(super) fn slow_requests(judged: &Judged<'_>) -> u64 {
 /// too short to be slow; of workloads that wait for one request at a time, as others wait while they work.
 pub(super) fn below_the_limit(judged: &Judged<'_>) -> f64 {
     let length = judged.capture.window.length_ns().max(1) as f64;
-    let one_at_a_time = waited_for(judged).filter(|used| used.total_ns as f64 <= length);
+    let slow_ns = judged.capture.settings.slow_ns;
+    let one_at_a_time = waited_for(judged).filter(|used| {
+        let mean = used.total_ns / used.ops.max(1);
+        used.total_ns as f64 <= length && mean >= slow_ns / 4
+    });
     let waited = one_at_a_time.map(|used| {
         let mut blames = judged.capture.series.iter();
         let series = blames.find(|one| one.disk == used.disk && one.op == used.op);
@@ -407,6 +411,7 @@ pub(super) fn acquitted(judged: &Judged<'_>) -> Vec<Hypothesis> {
             },
             confidence: None,
             score: Some(crate::significant(part)),
+            rule: None,
             evidence_for: Vec::new(),
             evidence_against: vec![of_share(
                 Fact::BlamedShare,

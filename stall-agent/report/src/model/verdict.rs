@@ -326,6 +326,9 @@ pub struct Hypothesis {
     pub confidence: Option<Confidence>,
     /// Part of what the victims waited that it accounts for; `null` when that cannot be computed.
     pub score: Option<f64>,
+    /// The rule that decided, where one has a name; `null` otherwise.
+    #[serde(default)]
+    pub rule: Option<String>,
     /// What speaks for it.
     pub evidence_for: Vec<Evidence>,
     /// What speaks against it.

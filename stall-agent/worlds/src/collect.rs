@@ -430,13 +430,13 @@ impl<'a> Collection<'a> {
         if self.is_older(request.queued) {
             return None;
         }
-        let is_guest = self.is_guest(request.party);
-        Some(self.stack(people::discard_frames(is_guest), false))
+        let does = self.does(request.party);
+        Some(self.stack(people::discard_frames(does), false))
     }
 
-    fn is_guest(&self, party: usize) -> bool {
+    fn does(&self, party: usize) -> Option<Does> {
         let party = self.world.parties.get(party);
-        party.is_some_and(|party| party.does == Does::GuestTrim)
+        party.map(|party| party.does)
     }
 
     /// Whether the interval's budget of a kind allows another record; what is rare is not thinned out.
@@ -529,8 +529,8 @@ impl<'a> Collection<'a> {
 
     fn sleep_stack(&mut self, sleep: &Sleep) -> usize {
         let party = self.log.processes[sleep.process as usize].party;
-        let is_guest = party.is_some_and(|party| self.is_guest(party));
-        let frames = people::sleep_frames(sleep.why, is_guest);
+        let does = party.and_then(|party| self.does(party));
+        let frames = people::sleep_frames(sleep.why, does);
         self.stack(frames, party.is_none())
     }
 

@@ -144,7 +144,7 @@ fn arguments(party: &Party) -> Vec<String> {
 
 /// The kernel stack of a sleep on ext4, as 6.18 has it, innermost first.
 #[must_use]
-pub const fn sleep_frames(why: Why, is_guest: bool) -> &'static str {
+pub const fn sleep_frames(why: Why, does: Option<Does>) -> &'static str {
     match why {
         Why::Read => "__iomap_dio_rw iomap_dio_rw ext4_file_read_iter vfs_read __x64_sys_pread64",
         Why::Page => {
@@ -157,8 +157,12 @@ pub const fn sleep_frames(why: Why, is_guest: bool) -> &'static str {
         Why::Flush => {
             "submit_bio_wait blkdev_issue_flush ext4_sync_file do_fsync __x64_sys_fdatasync"
         }
-        Why::Discard if is_guest => {
+        Why::Discard if matches!(does, Some(Does::GuestTrim)) => {
             "submit_bio_wait blkdev_issue_discard blkdev_fallocate vfs_fallocate __x64_sys_fallocate"
+        }
+        // BLKDISCARD; its own function is inlined.
+        Why::Discard if matches!(does, Some(Does::OtherDiscards)) => {
+            "submit_bio_wait blkdev_common_ioctl blkdev_ioctl __x64_sys_ioctl"
         }
         Why::Discard => {
             "submit_bio_wait blkdev_issue_discard ext4_trim_extent ext4_try_to_trim_range ext4_trim_fs \
@@ -188,14 +192,21 @@ pub const fn sleep_frames(why: Why, is_guest: bool) -> &'static str {
 
 /// The stack a discard is submitted from.
 #[must_use]
-pub const fn discard_frames(is_guest: bool) -> &'static str {
-    if is_guest {
-        "blk_account_io_start blk_mq_submit_bio __submit_bio submit_bio_noacct_nocheck submit_bio_wait \
-         blkdev_issue_discard blkdev_fallocate vfs_fallocate __x64_sys_fallocate"
-    } else {
-        "blk_account_io_start blk_mq_submit_bio __submit_bio submit_bio_noacct_nocheck submit_bio_wait \
-         blkdev_issue_discard ext4_trim_extent ext4_try_to_trim_range ext4_trim_fs __ext4_ioctl \
-         __x64_sys_ioctl"
+pub const fn discard_frames(does: Option<Does>) -> &'static str {
+    match does {
+        Some(Does::GuestTrim) => {
+            "blk_account_io_start blk_mq_submit_bio __submit_bio submit_bio_noacct_nocheck submit_bio_wait \
+             blkdev_issue_discard blkdev_fallocate vfs_fallocate __x64_sys_fallocate"
+        }
+        Some(Does::OtherDiscards) => {
+            "blk_account_io_start blk_mq_submit_bio __submit_bio submit_bio_noacct_nocheck \
+             bio_chain_and_submit blkdev_common_ioctl blkdev_ioctl __x64_sys_ioctl"
+        }
+        _ => {
+            "blk_account_io_start blk_mq_submit_bio __submit_bio submit_bio_noacct_nocheck submit_bio_wait \
+             blkdev_issue_discard ext4_trim_extent ext4_try_to_trim_range ext4_trim_fs __ext4_ioctl \
+             __x64_sys_ioctl"
+        }
     }
 }
 

@@ -4,16 +4,34 @@
 //! per interval; and at the end.
 
 use aya_ebpf::helpers::generated::{bpf_get_task_stack, bpf_seq_write};
-use aya_ebpf::{macros::map, maps::PerCpuArray};
+use aya_ebpf::{
+    macros::map,
+    maps::{Array, PerCpuArray},
+};
 use stall_common::blocked::{ACTIVE, DTask, Lock, NO_SYSCALL, is_d};
 use stall_common::control::SEEDING;
 
-use crate::kernel::{Either, File, Task, lock};
+use crate::kernel::{Either, File, Task, devices, lock};
 use crate::{blocked, control, ktime};
 
 /// Too large for the stack of a BPF program.
 #[map]
 static D_TASK: PerCpuArray<DTask> = PerCpuArray::with_max_entries(1, 0);
+
+/// What [`any_frozen`] found last.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct AnyFrozen {
+    /// `CLOCK_MONOTONIC`; 0 for never.
+    at_ns: u64,
+    /// `major << 20 | minor`; 0 for none.
+    device: u64,
+}
+
+#[map]
+static ANY_FROZEN: Array<AnyFrozen> = Array::with_max_entries(1, 0);
+
+const LOOK_AGAIN_NS: u64 = 50_000_000;
 
 /// `struct bpf_iter__task` (kernel/bpf/task_iter.c).
 #[repr(C)]
@@ -103,6 +121,7 @@ fn describe_place(task: Task, to: &mut DTask) {
     to.syscall = NO_SYSCALL;
     to.file = 0;
     to.frozen = 0;
+    to.any_frozen = 0;
     let Some(files) = task.files() else {
         return;
     };
@@ -111,13 +130,34 @@ fn describe_place(task: Task, to: &mut DTask) {
     }
     let (number, first) = task.system_call();
     to.syscall = number;
-    let file = files.get(first).map(File::place).unwrap_or_default();
-    to.file = file.device;
-    to.frozen = file
+    let file = files.get(first).map(File::place);
+    let place = file.unwrap_or_default();
+    to.file = place.device;
+    to.frozen = place
         .frozen()
         .or_else(|| task.working_directory().frozen())
         .or_else(|| files.frozen())
         .unwrap_or(0);
+    if to.frozen == 0 && file.is_none() {
+        to.frozen = any_frozen(task, to.now_ns);
+        to.any_frozen = (to.frozen != 0).into();
+    }
+}
+
+/// A filesystem that takes no writes, of all there are: who opens a file there by its path sleeps without one. Looked for
+/// once for all tasks that are read at a time.
+#[inline(always)]
+fn any_frozen(task: Task, now_ns: u64) -> u32 {
+    let Some(last) = ANY_FROZEN.get_ptr_mut(0) else {
+        return 0;
+    };
+    // SAFETY: an element of an array map, which one reader of the iterator at a time uses.
+    let last = unsafe { &mut *last };
+    if last.at_ns == 0 || now_ns.wrapping_sub(last.at_ns) > LOOK_AGAIN_NS {
+        last.at_ns = now_ns;
+        last.device = devices::any_frozen(task).into();
+    }
+    last.device as u32
 }
 
 #[inline(always)]

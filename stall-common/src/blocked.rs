@@ -159,11 +159,11 @@ pub struct DTask {
     /// Of the file that is the call's first argument, if it is one: `major << 20 | minor` of its filesystem, of a block device its
     /// own; 0 for none.
     pub file: u32,
-    /// The same of a filesystem that takes no writes now: that of this file, of the working directory, or of another open file; 0
-    /// for none.
+    /// The same of a filesystem that takes no writes now: that of this file, of the working directory, or of another open file; else
+    /// any that takes none; 0 for none.
     pub frozen: u32,
-    /// Always 0.
-    pub reserved: u32,
+    /// 1 when `frozen` is any such filesystem: nothing says that the thread has to do with it.
+    pub any_frozen: u32,
     /// Return addresses, innermost first.
     pub frames: [u64; crate::stack::DEPTH],
 }

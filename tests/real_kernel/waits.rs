@@ -32,8 +32,8 @@ pub(crate) const TESTS: &[Test] = &[
     Test::new("who_wrote_what_a_flusher_sends_is_known", writers).needs(EXT4),
     Test::new("a_frozen_filesystem_is_told_with_its_age", frozen).needs(EXT4),
     Test::new(
-        "a_frozen_filesystem_is_known_by_a_directory",
-        frozen_directory,
+        "a_frozen_filesystem_is_known_without_an_open_file",
+        frozen_path,
     )
     .needs(EXT4),
     Test::new("a_limit_of_block_io_is_told", limited),
@@ -182,8 +182,9 @@ fn frozen_row<'a>(trace: &'a Trace, disk: &StagedDisk) -> Result<&'a FrozenFiles
 /// that nothing is said of it when it takes writes.
 fn frozen() -> Result<()> {
     let disk = disk()?;
-    let freeze = Freeze::of(disk.mount())?;
     let mut writer = Writer::start(&disk.mount().join("file"))?;
+    writer.write(1)?;
+    let freeze = Freeze::of(disk.mount())?;
     let since = monotonic_ns();
     let pid = Pid::from_raw(writer.pid().cast_signed());
     // What it takes to fill the pipe.
@@ -226,16 +227,24 @@ fn frozen() -> Result<()> {
     Ok(())
 }
 
-/// Check that the same is known of who makes a directory there, which is no open file's doing.
-fn frozen_directory() -> Result<()> {
+/// Check that the same is known of who makes a directory there, and of who makes a file by its path, which is no open file's doing.
+fn frozen_path() -> Result<()> {
     let disk = disk()?;
-    let freeze = Freeze::of(disk.mount())?;
-    let mut maker = Command::new("mkdir");
-    let maker = Spawned::start(maker.arg("made").current_dir(disk.mount()))?;
-    wait_for_d_state(maker.pid(), IN_D_WITHIN)?;
-    let trace = Agent::everywhere().start()?.stop()?;
-    drop(freeze);
-    frozen_row(&trace, &disk).map(drop)
+    let mut in_it = Command::new("mkdir");
+    in_it.arg("made").current_dir(disk.mount());
+    let mut from_afar = Command::new("mkdir");
+    from_afar.arg(disk.mount().join("made")).current_dir("/");
+    for mut maker in [in_it, from_afar] {
+        let freeze = Freeze::of(disk.mount())?;
+        let mut maker = Spawned::start(&mut maker)?;
+        wait_for_d_state(maker.pid(), IN_D_WITHIN)?;
+        let trace = Agent::everywhere().start()?.stop()?;
+        drop(freeze);
+        maker.wait()?;
+        fs::remove_dir(disk.mount().join("made"))?;
+        frozen_row(&trace, &disk)?;
+    }
+    Ok(())
 }
 
 /// Check that a limit of a reader's control group is told with the file that has it, and its value.
@@ -281,11 +290,13 @@ fn server() -> Result<()> {
     let disk = StagedDisk::builder().size(1 << 30).start()?;
     let file = backing_file(&disk)?;
     let place = device_of(&file)?;
+    // To open it is a wait that a signal ends, and that is not D.
+    let opened = File::open(&file)?;
     let frozen = disk.control().freeze();
     let mut reader = Command::new("dd");
     reader
-        .arg(format!("if={}", file.display()))
         .args(["of=/dev/null", "bs=4096", "count=1", "skip=5000"])
+        .stdin(opened)
         .stderr(Stdio::null());
     let reader = Spawned::start(&mut reader)?;
     wait_for_d_state(reader.pid(), IN_D_WITHIN)?;

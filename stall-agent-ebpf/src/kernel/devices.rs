@@ -6,7 +6,7 @@
 
 use stall_common::layout::ABSENT;
 
-use super::{Task, layout, u32_at, u64_at};
+use super::{Task, file, layout, u32_at, u64_at};
 
 /// A `struct super_block`, by its address.
 #[derive(Clone, Copy)]
@@ -30,7 +30,41 @@ pub(crate) fn root_of(task: Task) -> Superblock {
     Superblock(at(mount, layout!(mount_superblock)))
 }
 
+/// Superblocks that are looked at for one that takes no writes: the oldest few, and then the newest.
+const NEWEST: u32 = 256;
+
+/// The device of a filesystem that takes no writes, `major << 20 | minor`; 0 for none.
+#[inline(always)]
+pub(crate) fn any_frozen(task: Task) -> u32 {
+    if !can_be_found() || layout!(sb_frozen) == ABSENT {
+        return 0;
+    }
+    let mut superblock = root_of(task);
+    let first = superblock.0;
+    let mut looked_at = 0;
+    while looked_at < NEWEST {
+        let place = file::place(superblock.0 as *const u8);
+        if let Some(device) = place.frozen()
+            && superblock.has_inodes()
+        {
+            return device;
+        }
+        superblock = superblock.before();
+        if superblock.0 == first {
+            return 0;
+        }
+        looked_at += 1;
+    }
+    0
+}
+
 impl Superblock {
+    /// Whether its first inode says that it is of it, which the list's head has none to say.
+    #[inline(always)]
+    fn has_inodes(self) -> bool {
+        Device::at(next(self.inodes())).superblock() == self.0
+    }
+
     #[inline(always)]
     pub(crate) fn magic(self) -> u64 {
         at(self.0, layout!(superblock_magic))

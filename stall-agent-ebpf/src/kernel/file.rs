@@ -182,7 +182,7 @@ impl File {
 }
 
 #[inline(always)]
-fn place(superblock: *const u8) -> Place {
+pub(super) fn place(superblock: *const u8) -> Place {
     // `MINORBITS` of `dev_t` is 20: it is `major << 20 | minor` as it is.
     let device = u32_at(superblock, layout!(sb_dev));
     let state = u16::from_ne_bytes(bytes(superblock, layout!(sb_frozen)));

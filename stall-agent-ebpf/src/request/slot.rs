@@ -11,8 +11,9 @@ use stall_common::request::{ACTIVE, CLOCKED, OLDER, Op, Request as Slot};
 use stall_common::uses::NO_ROW;
 
 use super::place;
+use super::tally::count_unseen;
 use crate::kernel::Request;
-use crate::{control, counter, cpu, discard, disk, loss, series};
+use crate::{control, discard, disk, loss, series};
 
 /// The slot of a request whose life was seen to begin.
 #[inline(always)]
@@ -120,13 +121,7 @@ fn abandon(slot: &Slot) {
     if slot.issued_ns == 0 && slot.flags & OLDER == 0 {
         return;
     }
-    if let Some(series) = series::copy(slot.series, cpu::current()) {
-        // SAFETY: fields of an element of an array map.
-        unsafe {
-            counter::add(&raw mut (*series).ops, 1);
-            counter::add(&raw mut (*series).bytes, slot.bytes.into());
-        }
-    }
+    count_unseen(slot);
 }
 
 #[inline(always)]

@@ -2,7 +2,7 @@
 
 use stall_common::disk::{DiskState, Latency, Series};
 use stall_common::request::Request as Slot;
-use stall_common::uses::{UseKey, owner};
+use stall_common::uses::{Use, UseKey, owner};
 
 use super::service;
 use crate::{counter, cpu, discard, exposure, ktime, series, uses};
@@ -94,17 +94,7 @@ pub(super) const NOT_COUNTED: u64 = u64::MAX;
 /// Returns how many slow ones this copy of its row has; [`NOT_COUNTED`] when there is no row for it.
 #[inline(always)]
 pub(super) fn count_use(slot: &Slot, end: &End, slow: bool) -> u64 {
-    let owner = owner(UseKey {
-        actor: slot.actor,
-        disk: slot.disk,
-        op: slot.op.into(),
-    });
-    let mut copy = uses::copy(slot.row, owner, end.cpu);
-    if copy.is_none() {
-        let number = uses::number(slot.actor, slot.disk, slot.op);
-        copy = uses::copy(number, owner, end.cpu);
-    }
-    let Some((row, place)) = copy else {
+    let Some((row, place)) = row(slot, end.cpu) else {
         uses::count_lost();
         return NOT_COUNTED;
     };
@@ -136,4 +126,37 @@ pub(super) fn count_use(slot: &Slot, end: &End, slow: bool) -> u64 {
     exposure::observe(place, end.overlap_ns > 0, end.total_ns);
     // SAFETY: as above.
     unsafe { (*row).slow_ops }
+}
+
+/// This CPU's copy of the row of a request's actor, and where that is.
+#[inline(always)]
+fn row(slot: &Slot, cpu: u32) -> Option<(*mut Use, u32)> {
+    let owner = owner(UseKey {
+        actor: slot.actor,
+        disk: slot.disk,
+        op: slot.op.into(),
+    });
+    uses::copy(slot.row, owner, cpu).or_else(|| {
+        let number = uses::number(slot.actor, slot.disk, slot.op);
+        uses::copy(number, owner, cpu)
+    })
+}
+
+/// Of a request that ended unseen: it counts, without a latency.
+#[inline(always)]
+pub(super) fn count_unseen(slot: &Slot) {
+    let cpu = cpu::current();
+    if let Some((row, _)) = row(slot, cpu) {
+        // SAFETY: fields of an element of an array map.
+        unsafe {
+            counter::add(&raw mut (*row).ops, 1);
+            counter::add(&raw mut (*row).bytes, slot.bytes.into());
+        }
+    } else if let Some(series) = series::copy(slot.series, cpu) {
+        // SAFETY: as above.
+        unsafe {
+            counter::add(&raw mut (*series).ops, 1);
+            counter::add(&raw mut (*series).bytes, slot.bytes.into());
+        }
+    }
 }

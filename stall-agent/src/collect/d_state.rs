@@ -29,6 +29,8 @@ pub struct Found {
     pub waits_on: Option<(u32, u32)>,
     /// The same of a filesystem that took no writes: that of this file, of its working directory, or of another file it had open.
     pub frozen: Option<(u32, u32)>,
+    /// The same of any filesystem that took no writes, when it has no such file.
+    pub any_frozen: Option<(u32, u32)>,
     /// Who held what it waited for, as the kernel's memory said.
     pub holder: Option<Holder>,
 }
@@ -66,7 +68,8 @@ fn found(task: &DTask) -> Found {
         task_at: task.task_at,
         stack_at: task.stack_at,
         waits_on: number(task.file).filter(|_| takes_file(task.syscall)),
-        frozen: number(task.frozen),
+        frozen: number(task.frozen).filter(|_| task.any_frozen == 0),
+        any_frozen: number(task.frozen).filter(|_| task.any_frozen != 0),
         holder: holder(task),
     }
 }

@@ -75,7 +75,9 @@ impl Waits {
     /// Tasks in D now; the last call says what is so at the end.
     pub(super) fn found(&mut self, found: &[Found], now_ns: u64) {
         for task in found {
-            let Some(number) = task.frozen else { continue };
+            let Some(number) = task.frozen.or(task.any_frozen) else {
+                continue;
+            };
             if self.frozen.len() >= MOST_FROZEN && !self.frozen.contains_key(&number) {
                 continue;
             }
@@ -86,7 +88,8 @@ impl Waits {
             });
             row.last_seen_ns = now_ns;
             // Who sleeps for something else there has slept for no freeze.
-            if task.waits_on.is_none_or(|place| place == number) {
+            let waits_for_it = task.waits_on.is_none_or(|place| place == number);
+            if task.frozen.is_some() && waits_for_it {
                 row.since_ns = [row.since_ns, task.since_ns].into_iter().flatten().min();
             }
         }
@@ -364,6 +367,7 @@ mod tests {
             stack_at: 0,
             waits_on,
             frozen,
+            any_frozen: None,
             holder: None,
         }
     }

@@ -124,10 +124,12 @@ impl Disk {
                     *contested.entry(*base).or_insert(0.0) += ns as f64 / whole;
                 }
             }
+            let from_ns = request.queued_ns.max(capture.window.start_ns);
             all.push(Wait {
                 victim,
-                from_ns: request.queued_ns.max(capture.window.start_ns),
-                to_ns: request.completed_ns.min(capture.window.end_ns),
+                from_ns,
+                // A hostile capture has requests that end before they begin, with no limit of slowness to sort them out.
+                to_ns: request.completed_ns.min(capture.window.end_ns).max(from_ns),
                 weight: request.stands_for,
                 parts,
                 contested,

@@ -81,8 +81,7 @@ pub struct Trace {
     pub slow: Option<String>,
     #[command(flatten)]
     pub report: Report,
-    /// How to write the report: as JSON for programs, as text for people, or as one HTML file for a browser [default: json;
-    /// on a terminal it shows the summary, and saves the JSON to a file in memory]
+    /// How to write the report [default: json; on a terminal it shows the summary, and saves the JSON to a file in memory]
     #[arg(long, value_enum)]
     pub format: Option<ReportFormat>,
     /// Save all that was observed to this file, too; a report of more than a few minutes may be too small to carry it
@@ -114,9 +113,12 @@ pub struct Show {
     /// Write it to this file, whole or not at all; - is stdout
     #[arg(short, long, value_name = "FILE", default_value = "-")]
     pub output: PathBuf,
-    /// As text, as one HTML file with pictures over time that needs no network, or as JSON
+    /// How to write it
     #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
     pub format: ReportFormat,
+    /// Only the summary, which trace shows at its end
+    #[arg(long, conflicts_with = "format")]
+    pub summary: bool,
     /// The same as --format html
     #[arg(long, hide = true, conflicts_with = "format")]
     pub html: bool,
@@ -173,12 +175,29 @@ pub enum Format {
     Json,
 }
 
-/// Formats of a report.
+/// Formats of a report; what each is for is in `docs/formats.md`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ReportFormat {
+    /// For people, on a terminal
     Text,
+    /// All of it, for programs
     Json,
+    /// One page with pictures, for a browser
     Html,
+    /// Ten lines for a chat or a ticket
+    Markdown,
+    /// The answer in one line of JSON below 8 KiB, for logs and webhooks
+    Event,
+    /// One line, and the exit codes of a Nagios plugin: 0, 1, 2, 3
+    OneLine,
+    /// At most 80 bytes, and the exit codes that node-problem-detector takes: 0, 1, 2
+    NodeProblem,
+    /// An annotation of GitHub Actions
+    Github,
+    /// An Event of Kubernetes as YAML, for kubectl create -f -
+    K8sEvent,
+    /// A log record for an OpenTelemetry collector, in its JSON lines
+    OtlpJsonl,
 }
 
 /// Documents with a schema.
@@ -211,6 +230,9 @@ Examples:
       stall-agent report /run/stall.json --format html --output stall.html
   Stop what is suspected, trace again, and compare:
       stall-agent compare before.json after.json
+  Tell others: ten lines for a chat or a ticket, or one line of JSON for a log:
+      stall-agent report /run/stall.json --format markdown
+      stall-agent report /run/stall.json --format event
   What does a word mean?
       stall-agent explain noisy neighbor
   Can this host be traced?

@@ -159,7 +159,14 @@ impl Report {
             ReportFormat::Json if terminals.same => *verbosity = Verbosity::Quiet,
             ReportFormat::Json => {}
             ReportFormat::Html => self.output = Destination::InMemory { extension: "html" },
-            ReportFormat::Text => self.summary = !terminals.same,
+            ReportFormat::Text
+            | ReportFormat::Markdown
+            | ReportFormat::Event
+            | ReportFormat::OneLine
+            | ReportFormat::NodeProblem
+            | ReportFormat::Github
+            | ReportFormat::K8sEvent
+            | ReportFormat::OtlpJsonl => self.summary = !terminals.same,
         }
     }
 }

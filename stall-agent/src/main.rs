@@ -27,7 +27,7 @@ use stall_agent::kernel::prereq;
 use stall_agent::manual;
 use stall_agent::mistyped;
 use stall_agent::output::{self, Destination, Kind, Output};
-use stall_agent::progress::{Verbosity, sanitize, say};
+use stall_agent::progress::{self, Verbosity, sanitize, say};
 use stall_agent::report::{Paint, Report};
 use stall_agent::{analysis, report, trace};
 
@@ -264,14 +264,21 @@ fn give(
     if config.summary && verbosity != Verbosity::Quiet {
         let file = output.file().filter(|_| written.is_ok());
         let file = file.map(|path| path.display().to_string());
-        say(&report::summary(report, file.as_deref()));
+        let cells = progress::cells(io::stderr());
+        say(&report::summary_within(report, file.as_deref(), cells));
     }
     written?;
-    Ok(if config.exit_code {
-        verdict_code(report.verdict.kind)
-    } else {
-        0
-    })
+    Ok(exit_code(report, config.format, config.exit_code))
+}
+
+/// What watches by exit codes gets its own.
+fn exit_code(report: &Report, format: ReportFormat, asked: bool) -> u8 {
+    match format {
+        ReportFormat::OneLine => report::nagios_code(report),
+        ReportFormat::NodeProblem => report::node_problem_code(report),
+        _ if asked => verdict_code(report.verdict.kind),
+        _ => 0,
+    }
 }
 
 fn write_report(
@@ -280,12 +287,29 @@ fn write_report(
     format: ReportFormat,
     pretty: bool,
 ) -> Result<(), Failure> {
-    let is_stdout = output.file().is_none();
-    match format {
-        ReportFormat::Json => output.write(&output::json(report, pretty)),
-        ReportFormat::Text => output.write(&text(report::sheet(report, paint(is_stdout)))),
-        ReportFormat::Html => output.write(&text(report::page(report))),
-    }
+    let document = match format {
+        ReportFormat::Json => return output.write(&output::json(report, pretty)),
+        ReportFormat::Text => sheet(report, output.file().is_none()),
+        ReportFormat::Html => report::page(report),
+        ReportFormat::Markdown => report::markdown(report),
+        ReportFormat::Event => report::event(report),
+        ReportFormat::OneLine => report::one_line(report),
+        ReportFormat::NodeProblem => report::node_problem(report),
+        ReportFormat::Github => report::github(report),
+        ReportFormat::K8sEvent => report::k8s_event(report),
+        ReportFormat::OtlpJsonl => report::otlp(report),
+    };
+    output.write(&text(document))
+}
+
+/// As wide as the terminal, where it goes to one.
+fn sheet(report: &Report, is_stdout: bool) -> String {
+    let cells = if is_stdout {
+        progress::cells(io::stdout())
+    } else {
+        0
+    };
+    report::sheet_within(report, paint(is_stdout), cells)
 }
 
 /// A report as it was written, or that of a capture.
@@ -295,6 +319,17 @@ fn run_report(typed: cli::Show, verbosity: Verbosity) -> Result<u8, Failure> {
     } else {
         typed.format
     };
+    match show(typed, format, verbosity) {
+        // A check of Nagios that fails knows nothing; other codes mean something else to it.
+        Err(failure) if format == ReportFormat::OneLine => {
+            say(&format!("stall-agent: {}", sanitize(&failure.to_string())));
+            Ok(report::NAGIOS_UNKNOWN)
+        }
+        shown => shown,
+    }
+}
+
+fn show(typed: cli::Show, format: ReportFormat, verbosity: Verbosity) -> Result<u8, Failure> {
     let mut destination = Destination::new(typed.output);
     let is_shown = destination == Destination::Stdout && Terminals::look().stdout;
     if is_shown && format == ReportFormat::Html {
@@ -309,18 +344,21 @@ fn run_report(typed: cli::Show, verbosity: Verbosity) -> Result<u8, Failure> {
         Document::Report(report) => *report,
         Document::Capture(capture) => judged(&capture, format),
     };
-    write_report(&report, &output, format, true)?;
+    if typed.summary {
+        let file = Some(typed.file.display().to_string()).filter(|_| !input::is_stdin(&typed.file));
+        let cells = progress::cells(io::stdout());
+        let summary = report::summary_within(&report, file.as_deref(), cells);
+        output.write(&text(summary))?;
+    } else {
+        write_report(&report, &output, format, true)?;
+    }
     if is_shown
         && verbosity != Verbosity::Quiet
         && let Some(path) = output.file()
     {
         say(&format!("the page is in {}", path.display()));
     }
-    Ok(if typed.exit_code {
-        verdict_code(report.verdict.kind)
-    } else {
-        0
-    })
+    Ok(exit_code(&report, format, typed.exit_code))
 }
 
 /// Where the page of a report goes that would be shown on a terminal: beside nobody's file.

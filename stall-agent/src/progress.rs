@@ -4,6 +4,7 @@
 //! steering the terminal; everything written to stderr goes through it or through [`say`].
 
 use std::io::{self, IsTerminal as _, Write as _};
+use std::os::fd::AsFd;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -155,18 +156,17 @@ fn cut(text: &str, width: usize) -> String {
 
 /// Columns of the terminal that can be written to without a line break.
 fn width() -> usize {
-    let mut size = libc::winsize {
-        ws_row: 0,
-        ws_col: 0,
-        ws_xpixel: 0,
-        ws_ypixel: 0,
-    };
-    // SAFETY: TIOCGWINSZ writes one `winsize` through the pointer, which is valid for that.
-    let failed = unsafe { libc::ioctl(libc::STDERR_FILENO, libc::TIOCGWINSZ, &raw mut size) } != 0;
-    match size.ws_col {
-        columns if !failed && columns > 1 => usize::from(columns) - 1,
-        _ => 79,
+    match cells(io::stderr()) {
+        0 | 1 => 79,
+        cells => cells - 1,
     }
+}
+
+/// How many cells a line of the terminal has that a stream is; 0 when it is none.
+#[must_use]
+pub fn cells(stream: impl AsFd) -> usize {
+    let size = rustix::termios::tcgetwinsize(stream);
+    size.map_or(0, |size| usize::from(size.ws_col))
 }
 
 fn nanoseconds(time: Duration) -> u64 {

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 
 use stall_agent::analysis::analyze;
 use stall_agent::capture::Capture;
-use stall_agent::report::{Paint, Report, sheet};
+use stall_agent::report::model::AdviceWhen;
+use stall_agent::report::{Paint, Report, sheet, summary, summary_within};
 use unicode_width::UnicodeWidthStr as _;
 
 /// One of each verdict, and some that are hard to tell well.
@@ -40,11 +41,24 @@ fn is_narrow(text: &str) -> bool {
 
 #[test]
 fn texts_are_as_somebody_saw_them() {
+    are_as_seen("text", |report| sheet(report, Paint::Plain));
+}
+
+#[test]
+fn summaries_are_as_somebody_saw_them() {
+    are_as_seen("summary", |report| {
+        let text = summary(report, Some("/run/stall.json"));
+        assert!(text.lines().count() <= 15, "{text}");
+        text
+    });
+}
+
+fn are_as_seen(folder: &str, write: impl Fn(&Report) -> String) {
     let update = std::env::var_os("UPDATE_GOLDEN").is_some();
     let mut wrong = Vec::new();
     for case in CASES {
-        let text = sheet(&report(case), Paint::Plain);
-        let path = fixtures().join("text").join(format!("{case}.txt"));
+        let text = write(&report(case));
+        let path = fixtures().join(folder).join(format!("{case}.txt"));
         assert!(is_narrow(&text), "{case} is wider than a terminal:\n{text}");
         if update {
             fs::write(&path, &text).expect("the folder of texts can be written");
@@ -53,6 +67,40 @@ fn texts_are_as_somebody_saw_them() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Of every capture: what to type is whole, and a line is cut only where there is no room for another.
+#[test]
+fn nothing_is_cut_while_lines_are_free() {
+    let mut seen = 0;
+    for entry in fs::read_dir(fixtures().join("captures")).expect("there are captures") {
+        let path = entry.expect("it can be listed").path();
+        let case = path.file_stem().unwrap_or_default().to_string_lossy();
+        if case == "expected" {
+            continue;
+        }
+        let report = report(&case);
+        for cells in [80, 100] {
+            let text = summary_within(&report, Some("/run/stall.json"), cells);
+            let is_full = text.lines().count() == 15;
+            assert!(is_full || !text.contains("..."), "{text}");
+            assert!(text.lines().all(|line| line.width() <= cells), "{text}");
+            let has_more = text.contains("MORE       stall-agent report /run/stall.json");
+            assert!(is_full || has_more, "{text}");
+            let mut advice = report.verdict.advice.iter();
+            let now = advice.find(|one| one.when == AdviceWhen::Now);
+            if let Some(command) = now.and_then(|one| one.command.as_ref()) {
+                let joined = text.replace(" \\\n", " ");
+                let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+                assert!(
+                    words(&joined).contains(&words(command)),
+                    "{command}\n{text}"
+                );
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen > 4, "{seen}");
 }
 
 #[test]

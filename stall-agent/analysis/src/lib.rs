@@ -56,9 +56,10 @@ pub fn analyze(capture: &Capture) -> model::Report {
     let names = Names::new(capture);
     let findings = findings(capture, &names);
     let verdict = judge::judge(capture, &names, &findings);
-    model::Report {
+    let mut report = model::Report {
         schema: model::SCHEMA.to_owned(),
         verdict,
+        incident: model::Incident::default(),
         agent: run::agent(capture),
         host: run::host(&capture.host, view::view(&capture.inventory.view)),
         window: findings.window,
@@ -80,7 +81,9 @@ pub fn analyze(capture: &Capture) -> model::Report {
         intervals: interval::intervals(capture, &names, &findings.blocked_ids),
         stacks: run::stacks(&capture.stacks),
         capture: None,
-    }
+    };
+    report.incident = stall_report::incident(&report);
+    report
 }
 
 /// The parts of the report that the verdict rests on.

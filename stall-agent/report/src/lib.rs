@@ -1,19 +1,28 @@
 //! The report: the JSON contract and the words for people. It computes nothing; numbers come from
 //! `analysis`, and each is defined in `docs/report.md`.
 
+mod formats;
+mod incident;
 pub mod model;
 mod page;
 mod schema;
 mod sheet;
+mod shell;
 mod summary;
 mod text;
+mod who;
 
+pub use formats::{
+    NAGIOS_UNKNOWN, event, github, k8s_event, markdown, nagios_code, node_problem,
+    node_problem_code, one_line, otlp,
+};
+pub use incident::incident;
 pub use model::{Report, SCHEMA};
 pub use page::page;
 pub use schema::schema;
 pub use sheet::word;
-pub use sheet::{Paint, sheet};
-pub use summary::{headline, kind as kind_in_words, lost, summary};
+pub use sheet::{Paint, sheet, sheet_within};
+pub use summary::{headline, kind as kind_in_words, lost, summary, summary_within};
 pub use text::{bytes, cut, duration, escape, factor, share, thousands, width, wrap};
 
 /// The report on a recorded capture. Through JSON, as the analysis rests on this crate as it is outside its own tests.

@@ -7,6 +7,7 @@
 mod compare;
 mod completions;
 mod files;
+mod formats;
 mod privileges;
 mod terminal;
 

@@ -8,6 +8,7 @@ mod chain;
 mod device;
 mod discard;
 mod exposure;
+mod incident;
 mod interval;
 mod latency;
 mod request;
@@ -27,6 +28,7 @@ pub use device::{
 };
 pub use discard::{DiscardGroup, Origin};
 pub use exposure::{Exposure, FlowExposure, RelativeRisk, Side, Victim};
+pub use incident::{CauseShare, Incident, Severity, Workload};
 pub use interval::{Interval, IntervalBlocked, IntervalDevice, IntervalDiscards, IntervalUse};
 pub use latency::Distribution;
 pub use request::{OlderRequests, Request, Requests, UnfinishedRequest};
@@ -57,6 +59,9 @@ pub struct Report {
     pub schema: String,
     /// What it was, and how sure that is.
     pub verdict: Verdict,
+    /// The same for tools: who, whom, since when and how urgent, flat.
+    #[serde(default)]
+    pub incident: Incident,
     /// The program that made the report, and what it cost.
     pub agent: Agent,
     /// The machine.

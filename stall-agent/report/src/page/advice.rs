@@ -12,7 +12,7 @@ pub(super) fn section(report: &Report) -> Markup {
             h2 { "What to do" }
             @if report.verdict.advice.is_empty() { p.muted { "Nothing." } }
             @for (when, title) in [
-                (AdviceWhen::Now, "Now"), (AdviceWhen::ToConfirm, "To be sure"), (AdviceWhen::ForGood, "For good"),
+                (AdviceWhen::Now, "Now"), (AdviceWhen::ToConfirm, "To be sure"), (AdviceWhen::ForGood, "To prevent it"),
             ] {
                 @let pieces: Vec<&Advice> = report.verdict.advice.iter().filter(|one| one.when == when).collect();
                 @if !pieces.is_empty() {

@@ -2,7 +2,8 @@
 
 use super::paper::{Align, Column, Paper};
 use super::word;
-use crate::model::{Device, Distribution, Operation};
+use crate::model::{Device, Distribution, Operation, Stall};
+use crate::summary::OLD_NS;
 use crate::{Report, duration, share, thousands};
 
 /// Operation, number, median, 99th percentile, longest, bar.
@@ -50,19 +51,38 @@ fn title(device: &Device) -> String {
     let mounts = device.mounts.iter().chain(partitions);
     parts.extend(mounts.take(2).map(|mount| mount.mount_point.clone()));
     if let Some(stall) = &device.stall {
-        let slow = stall.slow_share.unwrap_or(0.0);
-        let word = if stall.stalled { "slow" } else { "not slow" };
-        parts.push(format!(
-            "{word}: {} of {} requests ({})",
-            thousands(stall.slow_ops),
-            thousands(stall.ops),
-            share(slow)
-        ));
+        parts.push(slow(stall));
     }
     if let Some(busy) = device.discard_clock.busy_share.filter(|busy| *busy > 0.0) {
         parts.push(format!("a discard in flight {} of the time", share(busy)));
     }
     parts.join(", ")
+}
+
+/// A disk that ends nothing is not slow: what it has not ended counts.
+fn slow(stall: &Stall) -> String {
+    let is_hung = stall.slow_ops == 0;
+    let old = |age: &u64| is_hung || *age >= OLD_NS;
+    let outstanding = stall.oldest_unfinished_ns.filter(old).map(|age| {
+        format!(
+            "the oldest outstanding request has waited {}",
+            duration(age)
+        )
+    });
+    if let (true, true, Some(text)) = (stall.stalled, is_hung, &outstanding) {
+        return text.clone();
+    }
+    let word = if stall.stalled { "slow" } else { "not slow" };
+    let counts = format!(
+        "{word}: {} of {} requests ({})",
+        thousands(stall.slow_ops),
+        thousands(stall.ops),
+        share(stall.slow_share.unwrap_or(0.0))
+    );
+    match outstanding.filter(|_| stall.stalled) {
+        Some(text) => format!("{counts}, {text}"),
+        None => counts,
+    }
 }
 
 fn line(paper: &mut Paper, operation: &Operation) {

@@ -1,31 +1,38 @@
 //! The report as text for a terminal: who did it on the first lines, then why, then everything else a person may ask.
 //!
-//! Contract: at most 80 display cells a line; colour only where it is asked for, and never the only way something is said;
+//! Contract: at most as many display cells a line as asked for; colour only where it is asked for, and never the only way something is said;
 //! foreign names are escaped; the same report gives the same text.
 
 mod devices;
 mod evidence;
 mod paper;
 mod rest;
-mod shell;
 mod todo;
+mod users;
 mod waiting;
 
 use super::Report;
-use super::summary::headline;
+use super::summary::{NARROWEST, WIDEST, headline};
 use paper::{Paper, Style};
 
 pub use paper::Paint;
 
-/// The whole text.
+/// The whole text, in lines of 80 cells.
 #[must_use]
 pub fn sheet(report: &Report, paint: Paint) -> String {
-    let mut paper = Paper::new(paint);
+    sheet_within(report, paint, NARROWEST)
+}
+
+/// The whole text, for a terminal of so many cells: no line is shorter than of 80, and none longer than is read with ease.
+#[must_use]
+pub fn sheet_within(report: &Report, paint: Paint, cells: usize) -> String {
+    let mut paper = Paper::new(paint, cells.clamp(NARROWEST, WIDEST));
     head(&mut paper, report);
     evidence::write(&mut paper, report);
     waiting::who(&mut paper, report);
     waiting::table(&mut paper, report);
     waiting::chains(&mut paper, report);
+    users::write(&mut paper, report);
     rest::vms(&mut paper, report);
     devices::write(&mut paper, report);
     rest::discards(&mut paper, report);

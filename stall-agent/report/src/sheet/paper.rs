@@ -1,14 +1,12 @@
-//! Lines of 80 cells: headings, wrapped text, columns.
+//! Lines: headings, wrapped text, columns.
 
 use std::fmt::Write as _;
 
 use anstyle::{AnsiColor, Style as Ansi};
 
-use super::shell;
+use crate::shell;
 use crate::text::{cut, escape, width, wrap};
 
-/// Cells of a line.
-pub(super) const WIDTH: usize = 80;
 const INDENT: usize = 2;
 
 /// Whether to use colour.
@@ -42,13 +40,16 @@ pub(super) type Column = (usize, Align);
 pub(super) struct Paper {
     text: String,
     paint: Paint,
+    /// Of a line.
+    cells: usize,
 }
 
 impl Paper {
-    pub(super) const fn new(paint: Paint) -> Self {
+    pub(super) const fn new(paint: Paint, cells: usize) -> Self {
         Self {
             text: String::new(),
             paint,
+            cells,
         }
     }
 
@@ -64,7 +65,7 @@ impl Paper {
 
     /// One line; what does not fit is cut.
     pub(super) fn line(&mut self, text: &str, style: Style) {
-        let text = cut(&escape(text), WIDTH);
+        let text = cut(&escape(text), self.cells);
         self.painted(&text, style);
     }
 
@@ -75,7 +76,7 @@ impl Paper {
 
     /// The same, whose first line begins with something.
     pub(super) fn item(&mut self, first: &str, text: &str) {
-        let room = WIDTH - width(first);
+        let room = self.cells - width(first);
         for (index, line) in wrap(&escape(text), room, usize::MAX).iter().enumerate() {
             let before = if index == 0 {
                 first.to_owned()
@@ -89,7 +90,7 @@ impl Paper {
     /// What to type: whole, since a cut command is another command. Longer than a line, it goes on in the next one in the
     /// way a shell reads it, also where a single word is longer.
     pub(super) fn command(&mut self, command: &str) {
-        for line in shell::lines(&escape(command)) {
+        for line in shell::lines(&escape(command), 3 * INDENT, self.cells) {
             self.painted(&line, Style::Command);
         }
     }

@@ -20,7 +20,7 @@ fn one(paper: &mut Paper, advice: &Advice) {
     let word = match advice.when {
         AdviceWhen::Now => "now: ",
         AdviceWhen::ToConfirm => "to confirm: ",
-        AdviceWhen::ForGood => "for good: ",
+        AdviceWhen::ForGood => "to prevent it: ",
     };
     paper.item("  ", &format!("{word}{}", advice.text));
     if let Some(command) = &advice.command {

@@ -3,7 +3,7 @@
 use super::paper::{Align, Column, Paper, most};
 use super::word;
 use crate::model::{BlameRow, BlockedTask, Chain, ChainEnd, ChainLink, Culprit};
-use crate::summary::waiter;
+use crate::summary::{in_order, waiter};
 use crate::text::cut;
 use crate::{Report, duration, share, thousands};
 
@@ -36,7 +36,8 @@ pub(super) fn who(paper: &mut Paper, report: &Report) {
     }
     if !report.verdict.waiters.is_empty() {
         paper.heading("WHO WAITED");
-        most(paper, &report.verdict.waiters, WAITERS, |paper, one| {
+        let waiters = in_order(&report.verdict.waiters);
+        most(paper, &waiters, WAITERS, |paper, one| {
             paper.item("  ", &waiter(one));
         });
     }
@@ -61,7 +62,10 @@ fn culprit(one: &Culprit) -> String {
         parts.push(format!("others waited {} for it", duration(caused)));
     }
     if let Some(sleep) = &one.sleep {
-        parts.push(format!("in D {}", duration(sleep.total_ns)));
+        parts.push(format!(
+            "blocked (D state) {} over all threads",
+            duration(sleep.total_ns)
+        ));
     }
     parts.join("; ")
 }

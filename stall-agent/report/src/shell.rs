@@ -1,23 +1,20 @@
-//! A command on lines of 80 cells that a shell reads as the command it is, when they are pasted as they stand.
+//! A command on lines of a terminal that a shell reads as the command it is, when they are pasted as they stand.
 //!
 //! Between words a line goes on with `\`; blanks in quotes are no place to break. Within an unquoted word that is longer than a
 //! line the next line begins in the first column: a backslash before the end of a line takes both away.
 
-/// `$ ` is no part of it.
-const FIRST: &str = "      ";
-const NEXT: &str = "          ";
-/// Room for the mark and the backslash.
-const ROOM: usize = 80 - 2;
-
-/// The lines, of which the first begins with six blanks.
-pub(super) fn lines(command: &str) -> Vec<String> {
+/// The lines; the first begins with so many blanks, and those that follow with four more.
+pub(crate) fn lines(command: &str, indent: usize, cells: usize) -> Vec<String> {
+    // Room for the mark and the backslash.
+    let room = cells - 2;
     let mut done = Vec::new();
-    let mut line = FIRST.to_owned();
+    let mut line = " ".repeat(indent);
     let mut is_empty = true;
     for word in words(command) {
-        if !is_empty && line.len() + 1 + word.len() > ROOM {
+        if !is_empty && line.len() + 1 + word.len() > room {
             done.push(line + " \\");
-            line = NEXT.to_owned();
+            // A long word begins further to the left, so that it fits.
+            line = " ".repeat((indent + 4).min(room.saturating_sub(word.len())));
             is_empty = true;
         }
         if !is_empty {
@@ -25,8 +22,8 @@ pub(super) fn lines(command: &str) -> Vec<String> {
         }
         is_empty = false;
         let mut rest = word.as_str();
-        while line.len() + rest.len() > ROOM && !rest.contains('\'') && rest.is_ascii() {
-            let (head, tail) = rest.split_at(ROOM - line.len());
+        while line.len() + rest.len() > room && !rest.contains('\'') && rest.is_ascii() {
+            let (head, tail) = rest.split_at(room - line.len());
             done.push(format!("{line}{head}\\"));
             line = String::new();
             rest = tail;
@@ -59,7 +56,7 @@ mod tests {
 
     /// What a shell does first with a backslash before the end of a line.
     fn joined(command: &str) -> String {
-        lines(command).join("\n").replace("\\\n", "")
+        lines(command, 6, 80).join("\n").replace("\\\n", "")
     }
 
     #[test]
@@ -69,8 +66,8 @@ mod tests {
         let yaml = "printf '%s\\n' 'stages:' '  initramfs:' '    - systemctl: {mask: [fstrim.timer]}' > /oem/99_fstrim.yaml";
         for command in ["kill 7", &long, yaml] {
             assert_eq!(words(&joined(command)), words(command));
-            assert!(lines(command).iter().all(|line| line.len() <= 80));
+            assert!(lines(command, 6, 80).iter().all(|line| line.len() <= 80));
         }
-        assert!(lines(&long).len() > 3);
+        assert!(lines(&long, 6, 80).len() > 3);
     }
 }

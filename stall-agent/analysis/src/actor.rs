@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::names::{Names, actor_label, nobody};
-use super::ratio;
+use crate::number::ratio;
 use stall_capture as capture;
 use stall_capture::{Capture, Owner, Use};
 use stall_report::model::{Actor, ActorUse, UseOwner};

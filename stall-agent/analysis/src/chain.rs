@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::names::{Names, process_label};
-use super::ratio;
 use super::sleeper::{Sleep, Sleepers, Thread};
+use crate::number::ratio;
 use stall_capture::Capture;
 use stall_capture::is_discard;
 use stall_report::model::{Blame, BlameRow, Chain, ChainDelay, ChainEnd, ChainLink, Reason};

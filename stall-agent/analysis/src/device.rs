@@ -3,9 +3,9 @@
 use super::exposure;
 use super::latency::operations;
 use super::names::Names;
-use super::ratio;
 use super::stack::Stacking;
 use super::stall::{self, Inputs};
+use crate::number::ratio;
 use stall_capture as capture;
 use stall_capture::{Capture, Disk, DiskFacts, DiskStat};
 use stall_report::model::{

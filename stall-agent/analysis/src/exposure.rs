@@ -8,7 +8,7 @@ use stall_common::actor::UNKNOWN;
 use super::histogram::Buckets;
 use super::names::Names;
 use super::risk::{Cells, relative_risk};
-use super::{mean, ratio, significant};
+use crate::number::{mean, ratio, significant};
 use stall_capture::{Capture, Histogram, Use};
 use stall_capture::{is_discard, is_waited_for};
 use stall_report::model::{DiscardGroup, Exposure, FlowExposure, Origin, Side, Victim};

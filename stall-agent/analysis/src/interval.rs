@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 
+use super::lane;
 use super::names::Names;
-use super::{lane, ratio};
+use crate::number::ratio;
 use stall_capture as capture;
 use stall_capture::Capture;
 use stall_report::model::{

@@ -87,7 +87,7 @@ fn touches(name: &str) -> Touches {
 }
 
 fn share(lost: u64, kept: u64) -> f64 {
-    super::ratio(lost, lost.saturating_add(kept)).unwrap_or(0.0)
+    crate::number::ratio(lost, lost.saturating_add(kept)).unwrap_or(0.0)
 }
 
 fn requests(capture: &Capture) -> u64 {

@@ -3,7 +3,7 @@
 //! Variance: Greenland and Robins, Biometrics 41 (1985) 55-68. With one flow both reduce to the ratio of two
 //! proportions and its usual logarithmic interval (Katz 1978).
 
-use super::significant;
+use crate::number::significant;
 use stall_report::model::RelativeRisk;
 
 /// Two-sided 95 % of the normal distribution.

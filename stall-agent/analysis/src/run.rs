@@ -1,7 +1,7 @@
 //! What is told as it was observed: agent, host, window, settings, hooks, stacks.
 
 use super::names::Clock;
-use super::ratio;
+use crate::number::ratio;
 use stall_capture as capture;
 use stall_capture::Capture;
 use stall_report::model;

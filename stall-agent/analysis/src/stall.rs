@@ -1,7 +1,7 @@
 //! Was a disk slow for those who used it? The mark `stalled` of `docs/report.md`.
 
 use super::histogram::Buckets;
-use super::ratio;
+use crate::number::ratio;
 use stall_capture::is_waited_for;
 use stall_capture::{Capture, Use};
 use stall_report::model::{DiscardGroup, Origin, Requests, Stall, UnfinishedRequest};

@@ -42,6 +42,7 @@ mod chosen;
 pub mod collect;
 pub mod dice;
 pub mod families;
+mod family;
 mod held_out;
 pub mod log;
 pub mod parts;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::services::Group;
+use super::served::Group;
 use crate::total::Total as _;
 use stall_capture::{Capture, EndedRequest, Interval};
 

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use stall_common::actor::UNKNOWN;
 
 use super::background::Background;
-use super::services::{Group, Services};
+use super::served::Group;
+use super::services::Services;
 use stall_capture::{EndedRequest, Op, is_discard};
 
 /// Services of one group that the disk was given after a request, and ended before it.

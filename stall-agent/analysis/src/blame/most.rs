@@ -5,8 +5,7 @@ use std::collections::HashMap;
 
 use stall_common::request::SERVICE_MIN_NS;
 
-use super::served::Served;
-use super::services::{Group, group};
+use super::served::{Group, Served, group};
 use stall_capture::{EndedRequest, Op, Use};
 
 /// Requests a group must have for one of them to be usual; with fewer none is cut.

@@ -125,3 +125,10 @@ mod tests {
         assert_eq!(actors(&later), [VM, TRIM]);
     }
 }
+
+/// Whose requests, and what they asked for.
+pub(super) type Group = (u32, Op);
+
+pub(super) const fn group(request: &EndedRequest) -> Group {
+    (request.actor, request.op)
+}

@@ -4,11 +4,8 @@
 //! what order is [`super::served`]'s): services of one disk never overlap.
 
 use super::most;
-use super::served::{Served, served};
-use stall_capture::{EndedRequest, Op, Use};
-
-/// Whose requests, and what they asked for.
-pub(super) type Group = (u32, Op);
+use super::served::{Group, Served, group, served};
+use stall_capture::{EndedRequest, Use};
 
 /// Time the disk worked for one request; of nobody when it stood still.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,10 +60,6 @@ impl Services {
             .iter()
             .take_while(move |service| service.start_ns < end_ns)
     }
-}
-
-pub(super) const fn group(request: &EndedRequest) -> Group {
-    (request.actor, request.op)
 }
 
 /// A disk that stood still for a while serves somebody first when it goes on: what exceeds the usual by far is the

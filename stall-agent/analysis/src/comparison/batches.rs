@@ -4,7 +4,7 @@
 //! the result changes when a batch is left out (jackknife; Efron 1982, chapter 3) tells how far it can be trusted.
 
 use super::rules::{LEAST_INTERVALS, MOST_BATCHES};
-use crate::significant;
+use crate::number::significant;
 
 /// Two-sided 95 % of the normal distribution.
 const Z: f64 = 1.959_963_984_540_054;

@@ -1,8 +1,8 @@
 //! Whether two runs can be compared, and what they prove: rules K4 and K5 of `docs/principles.md`.
 
 use super::model::{
-    Comparison, DiskChange, Finding, Load, Outcome, OutcomeKind, Proportion, Reason, ReasonKind,
-    Run, SlowChange, Suspect,
+    Comparison, Finding, Load, Outcome, OutcomeKind, Proportion, Reason, ReasonKind, Run,
+    SlowChange, Suspect,
 };
 use super::rules::{
     COVERED, LARGER, LEAST_INTERVALS, LEAST_LOAD, LEAST_OPS, LEAST_SLOW, LOSS, RISK,
@@ -43,7 +43,9 @@ fn rule(sides: &[Side<'_>; 2], found: &Comparison) -> Result<Finding, Vec<Reason
         return Err(reasons);
     };
     reasons.extend(measured(suspect));
-    let here = disk_of(suspect, found).filter(|disk| disk.after_device.is_some());
+    let here = found
+        .disk_of(suspect)
+        .filter(|disk| disk.after_device.is_some());
     let (Some(disk), Some(load)) = (here, &found.load) else {
         let text = format!("the disk {} is not in the run after", suspect.before_device);
         reasons.push(plain(ReasonKind::OtherDisk, &text));
@@ -79,12 +81,6 @@ fn latency(slow: &SlowChange) -> Finding {
     } else {
         Finding::Undecided
     }
-}
-
-/// The row of the suspect's disk.
-pub(super) fn disk_of<'a>(suspect: &Suspect, found: &'a Comparison) -> Option<&'a DiskChange> {
-    let mut disks = found.disks.iter();
-    disks.find(|disk| disk.before_device.as_ref() == Some(&suspect.before_device))
 }
 
 fn plain(kind: ReasonKind, text: &str) -> Reason {

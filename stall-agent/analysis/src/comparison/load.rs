@@ -6,7 +6,7 @@ use super::flow::{Counts, Flow, Flows};
 use super::model::Load;
 use super::rules::{GONE, LARGE_USER, LEAST_OPS};
 use super::side::Party;
-use crate::significant;
+use crate::number::significant;
 use stall_capture::Op;
 
 /// The load of some flows of one disk.

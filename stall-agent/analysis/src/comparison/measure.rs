@@ -4,8 +4,8 @@ use super::batches::{self, Cell, Run, around, normal_half_width};
 use super::flow::{Counts, Flow, Flows, Part};
 use super::model::{Change, Proportion, SlowChange, Waiting};
 use super::side::Party;
+use crate::number::significant;
 use crate::risk::{Cells, relative_risk};
-use crate::significant;
 use stall_report::model::BlockedTask;
 
 /// Everything that is told of the waiting of some flows.

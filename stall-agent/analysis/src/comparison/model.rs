@@ -35,6 +35,14 @@ pub struct Comparison {
     pub parties: Vec<PartyChange>,
 }
 
+impl Comparison {
+    /// The row of the suspect's disk.
+    pub(super) fn disk_of(&self, suspect: &Suspect) -> Option<&DiskChange> {
+        let mut disks = self.disks.iter();
+        disks.find(|disk| disk.before_device.as_ref() == Some(&suspect.before_device))
+    }
+}
+
 /// What came of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Outcome {

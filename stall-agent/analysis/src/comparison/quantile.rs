@@ -8,7 +8,7 @@
 use stall_common::histogram::{BUCKETS, bounds, middle};
 
 use super::model::{Quantile, QuantileEstimate};
-use crate::significant;
+use crate::number::significant;
 use stall_capture::Histogram;
 
 /// Two-sided, of one side.

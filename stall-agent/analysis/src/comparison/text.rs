@@ -1,6 +1,5 @@
 //! A comparison for people, in lines of at most 80 columns. Foreign names are escaped.
 
-use super::judge::disk_of;
 use super::model::{Change, Comparison, DiskChange, OutcomeKind, Quantile, Run, Suspect, Waiting};
 use super::words::{small, time, used};
 use stall_report::{duration, escape, share, thousands, wrap};
@@ -20,7 +19,7 @@ pub fn text(found: &Comparison) -> String {
     page.section("AFTER", &run(&found.after), 4);
     if let Some(suspect) = &found.suspect {
         page.section("SUSPECT", &suspected(suspect), 3);
-        if let Some(disk) = disk_of(suspect, found) {
+        if let Some(disk) = found.disk_of(suspect) {
             for (row, line) in waiting(&disk.others).iter().enumerate() {
                 page.section(if row == 0 { "OTHERS" } else { "" }, line, 2);
             }
@@ -43,7 +42,7 @@ pub fn text(found: &Comparison) -> String {
 /// Those beside the suspect's on which the wait changed, the largest change first.
 fn other_disks(found: &Comparison) -> Vec<String> {
     let suspects = found.suspect.as_ref();
-    let suspects = suspects.and_then(|suspect| disk_of(suspect, found));
+    let suspects = suspects.and_then(|suspect| found.disk_of(suspect));
     let is_other = |disk: &&DiskChange| suspects.is_none_or(|one| !std::ptr::eq(one, *disk));
     let mut disks: Vec<&DiskChange> = found.disks.iter().filter(is_other).collect();
     disks.retain(|disk| has_changed(&disk.others));

@@ -1,6 +1,5 @@
 //! What a comparison says in a sentence. Names in it are foreign and not escaped.
 
-use super::judge::disk_of;
 use super::model::{Comparison, Finding, Measure, Reason, SlowChange, Suspect};
 use super::rules::RISK;
 use stall_report::{bytes, duration, factor, share};
@@ -13,7 +12,9 @@ pub(super) fn sentence(found: &Comparison, finding: Option<Finding>, reasons: &[
     };
     let who = who(suspect);
     let default = SlowChange::default();
-    let slow = disk_of(suspect, found).map_or(&default, |disk| &disk.others.slow);
+    let slow = found
+        .disk_of(suspect)
+        .map_or(&default, |disk| &disk.others.slow);
     let change = change(slow);
     let device = &suspect.before_device;
     match finding {

@@ -10,7 +10,7 @@ use super::disk::Work;
 use super::finding::{Culprits, Finding};
 use super::rules;
 use super::workload::{Base, Scope, Workloads};
-use crate::Findings;
+use crate::findings::Findings;
 use crate::reason::is_storage;
 
 /// What a sleep in D is for, as far as the judge tells it apart.

@@ -1,7 +1,7 @@
 //! What lowers confidence: losses, a missing hook, a short window.
 
 use super::rules;
-use crate::Findings;
+use crate::findings::Findings;
 use stall_report::model::{Confidence, Hook, HookState, Lowered, LoweredBy};
 use stall_report::{duration, share};
 

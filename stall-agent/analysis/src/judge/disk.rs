@@ -8,8 +8,8 @@ use stall_common::actor::FLUSH_MACHINERY;
 
 use super::rules;
 use super::workload::{Base, Scope, Workloads};
-use crate::Findings;
 use crate::blame::Waits;
+use crate::findings::Findings;
 
 /// What part of a wait is charged to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -9,7 +9,7 @@ use super::disk::Work;
 use super::finding::{Culprits, Finding};
 use super::rules;
 use super::workload::{Base, Workloads};
-use crate::Findings;
+use crate::findings::Findings;
 use crate::reason::is_storage;
 
 /// Of each disk.

@@ -11,6 +11,7 @@ mod confidence;
 mod disk;
 mod finding;
 mod hang;
+mod judged;
 mod people;
 pub(crate) mod rules;
 #[cfg(test)]
@@ -18,23 +19,16 @@ mod tests;
 mod words;
 mod workload;
 
-use crate::Findings;
+use crate::findings::Findings;
 use crate::names::Names;
 use finding::Finding;
+use judged::{Judged, Ruling};
 use stall_capture::Capture;
 use stall_report::model::{
     Confidence, Device, Episode, Evidence, Fact, Hypothesis, Kind, Lowered, Standing, Unit, Verdict,
 };
 use stall_report::share;
 use workload::Workloads;
-
-/// What was decided, for advice and words.
-struct Ruling {
-    kind: Kind,
-    device: Option<String>,
-    /// Whether discards did it one window cannot tell.
-    doubtful: bool,
-}
 
 /// Judges what was found.
 pub(super) fn judge(capture: &Capture, names: &Names<'_>, found: &Findings) -> Verdict {
@@ -70,19 +64,6 @@ pub(super) fn judge(capture: &Capture, names: &Names<'_>, found: &Findings) -> V
         unseen,
         told_ns,
     })
-}
-
-/// What the verdict is made of.
-struct Judged<'a> {
-    capture: &'a Capture,
-    names: &'a Names<'a>,
-    found: &'a Findings,
-    workloads: &'a Workloads<'a>,
-    disks: &'a [disk::Disk],
-    all: Vec<Finding>,
-    /// Part of the window that a workload spent waiting in a way that no request shows.
-    unseen: f64,
-    told_ns: u64,
 }
 
 /// What cost most comes first; what is not explained counts for half.
@@ -252,7 +233,7 @@ fn verdict(judged: &Judged<'_>) -> Verdict {
     let ruling = Ruling {
         kind,
         device: device.clone(),
-        doubtful: first.is_some_and(|one| is_doubtful(judged, one)),
+        doubtful: first.is_some_and(|one| judged.is_contested(one)),
     };
     let culprits = first.map_or_else(Vec::new, |one| people::culprits(judged, one));
     let waiters = first.map_or_else(Vec::new, |one| people::waiters(judged, one));
@@ -286,33 +267,13 @@ fn verdict(judged: &Judged<'_>) -> Verdict {
     }
 }
 
-fn is_doubtful(judged: &Judged<'_>, finding: &Finding) -> bool {
-    let disk = judged
-        .disks
-        .iter()
-        .find(|disk| Some(disk.index) == finding.disk);
-    let discards = disk.map(|disk| disk.discards).unwrap_or_default();
-    match finding.kind {
-        Kind::HostTrim | Kind::GuestTrim | Kind::OtherDiscards => discards.doubtful,
-        // Slow with discards in flight nearly all the time, and nothing to compare with.
-        Kind::SlowDevice => {
-            !discards.acquitted
-                && !discards.alike_outside
-                && discards
-                    .consistency
-                    .is_some_and(|often| often >= rules::CONSISTENT)
-        }
-        _ => false,
-    }
-}
-
 /// Kind, confidence, what lowered it, and whether anybody waited.
 fn ruling(judged: &Judged<'_>) -> (Kind, Option<Confidence>, Vec<Lowered>, Option<bool>) {
     if let Some(first) = judged.all.first() {
         let Some(level) = first.confidence else {
             return (first.kind, None, Vec::new(), Some(true));
         };
-        let level = if is_doubtful(judged, first) {
+        let level = if judged.is_contested(first) {
             level.min(Confidence::Low)
         } else {
             level
@@ -345,7 +306,7 @@ fn episode(judged: &Judged<'_>, finding: &Finding) -> Episode {
         ended_at: (!finding.goes_on).then(|| wall(finding.end_ns)),
         device: people::device(judged, finding),
         lost_ns: finding.lost_ns,
-        share: finding.share.map(crate::significant),
+        share: finding.share.map(crate::number::significant),
         sentence: words::sentence(judged, finding, finding.confidence),
         culprits: people::culprit_parties(judged, finding),
         victims: people::victim_parties(judged, finding),
@@ -366,7 +327,7 @@ fn hypotheses(judged: &Judged<'_>, kind: Kind, confidence: Option<Confidence>) -
             actors: people::actors(judged, finding),
             standing,
             confidence: finding.confidence,
-            score: finding.share.map(crate::significant),
+            score: finding.share.map(crate::number::significant),
             rule: None,
             evidence_for: words::evidence(judged, finding),
             evidence_against: Vec::new(),

@@ -9,11 +9,12 @@ use stall_report::model::{
     ActorUse, BlockedTask, Culprit, Device, Mount, Party, Process, Reason, Sleep, Waiter,
 };
 
-use super::Judged;
 use super::disk::Work;
 use super::finding::{Culprits, Finding};
+use super::judged::Judged;
 use super::workload::Base;
-use crate::{Findings, mean};
+use crate::findings::Findings;
+use crate::number::mean;
 
 /// Id of the device of a finding.
 pub(super) fn device(judged: &Judged<'_>, finding: &Finding) -> Option<String> {
@@ -34,7 +35,7 @@ pub(super) fn culprit_parties(judged: &Judged<'_>, finding: &Finding) -> Vec<Par
 
 fn party(judged: &Judged<'_>, finding: &Finding, one: &Culprits) -> Party {
     let mut party = judged.workloads.party(&one.bases);
-    party.share = Some(crate::significant(one.share.min(1.0)));
+    party.share = Some(crate::number::significant(one.share.min(1.0)));
     party.through = through(judged, finding, one);
     party
 }

@@ -353,7 +353,7 @@ pub(super) fn acquittal(judged: &Judged<'_>, kind: Kind) -> String {
                 && judged
                     .all
                     .first()
-                    .is_some_and(|one| super::is_doubtful(judged, one))
+                    .is_some_and(|one| judged.is_contested(one))
             {
                 return "; whether the filesystem trim there slows it, one window cannot tell"
                     .to_owned();
@@ -398,19 +398,19 @@ pub(super) fn acquitted(judged: &Judged<'_>) -> Vec<Hypothesis> {
             .all
             .iter()
             .filter(|one| one.disk == disk.map(|disk| disk.index));
-        let is_doubtful = disk.is_some() && on_it.any(|one| super::is_doubtful(judged, one));
+        let is_contested = disk.is_some() && on_it.any(|one| judged.is_contested(one));
         Hypothesis {
             kind: super::hang::kind_of(origin),
             device: Some(device),
             origin: Some(origin),
             actors: vec![actor],
-            standing: if part < rules::INNOCENT && !is_doubtful {
+            standing: if part < rules::INNOCENT && !is_contested {
                 Standing::Refuted
             } else {
                 Standing::Undecided
             },
             confidence: None,
-            score: Some(crate::significant(part)),
+            score: Some(crate::number::significant(part)),
             rule: None,
             evidence_for: Vec::new(),
             evidence_against: vec![of_share(
@@ -448,7 +448,7 @@ pub(super) fn besides(judged: &Judged<'_>) -> String {
 pub(super) fn of_share(fact: Fact, value: f64, of_what: &str) -> Evidence {
     Evidence {
         fact,
-        value: Some(crate::significant(value)),
+        value: Some(crate::number::significant(value)),
         bound: None,
         unit: Unit::Share,
         text: format!("{} {of_what}", share(value)),
@@ -513,7 +513,7 @@ pub(super) fn evidence(judged: &Judged<'_>, finding: &Finding) -> Vec<Evidence> 
             };
             all.push(Evidence {
                 fact: Fact::WaitRatio,
-                value: Some(crate::significant(ratio)),
+                value: Some(crate::number::significant(ratio)),
                 bound: Some(rules::CONTRAST),
                 unit: Unit::Ratio,
                 text,

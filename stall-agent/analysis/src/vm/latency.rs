@@ -1,8 +1,8 @@
 //! Latencies of one disk at one layer: those of one actor, and those of all.
 
 use super::super::histogram::Buckets;
-use super::super::mean;
 use super::super::names::Names;
+use crate::number::mean;
 use stall_capture::{Capture, Op};
 use stall_capture::{is_discard, is_waited_for};
 use stall_report::model::{LayerKind, VmLayer};

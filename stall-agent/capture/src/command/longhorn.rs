@@ -3,7 +3,7 @@
 //! The order of flags varies by release, so the subcommand is found among the words that are no flag and no value of
 //! one that takes a value before it.
 
-use super::{Command, value_of};
+use super::arguments::value_of;
 
 /// The controller of a volume.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,11 +29,19 @@ const VALUED: [&str; 4] = [
     "--url",
 ];
 
-pub(super) fn read(args: &[String]) -> Option<Command> {
+/// What a `longhorn` is known to be.
+pub(super) enum Longhorn {
+    Engine(Engine),
+    Replica(Replica),
+    SyncAgent { volume: Option<String> },
+    Other,
+}
+
+pub(super) fn read(args: &[String]) -> Option<Longhorn> {
     let at = subcommand(args)?;
     let rest = &args[at + 1..];
     let command = match args[at].as_str() {
-        "controller" => Command::Engine(Engine {
+        "controller" => Longhorn::Engine(Engine {
             volume: first_word(rest)
                 .or_else(|| instance(args, "--engine-instance-name", "-e-"))
                 .or_else(|| named(args)),
@@ -41,17 +49,17 @@ pub(super) fn read(args: &[String]) -> Option<Command> {
         }),
         "replica" => {
             let directory = first_word(rest).map(|path| on_host(&path));
-            Command::Replica(Replica {
+            Longhorn::Replica(Replica {
                 volume: named(args)
                     .or_else(|| instance(args, "--replica-instance-name", "-r-"))
                     .or_else(|| of_directory(directory.as_deref()?)),
                 directory,
             })
         }
-        "sync-agent" => Command::SyncAgent {
+        "sync-agent" => Longhorn::SyncAgent {
             volume: named(args).or_else(|| instance(args, "--replica-instance-name", "-r-")),
         },
-        _ => Command::Longhorn,
+        _ => Longhorn::Other,
     };
     Some(command)
 }

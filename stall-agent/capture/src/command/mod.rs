@@ -4,6 +4,7 @@
 //! Sources of the forms: `longhorn-manager/engineapi/instance_manager.go`, `longhorn-engine/app/cmd`, `KubeVirt`'s
 //! `virtwrap/util/libvirt_helper.go` and `virt-controller/services/template.go`, QEMU's `-name`, fstrim(8).
 
+mod arguments;
 mod longhorn;
 mod trim;
 
@@ -11,6 +12,8 @@ pub use longhorn::{Engine, Replica};
 pub use trim::Trim;
 
 use crate::Process;
+use arguments::value_of;
+use longhorn::Longhorn;
 
 /// What a program is known to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,7 +66,12 @@ pub fn read(process: &Process) -> Option<Command> {
         "fstrim" => Command::Trim(Trim::read(args)),
         "etcd" => Command::Etcd,
         "kubelet" => Command::Kubelet,
-        "longhorn" => return longhorn::read(args),
+        "longhorn" => match longhorn::read(args)? {
+            Longhorn::Engine(engine) => Command::Engine(engine),
+            Longhorn::Replica(replica) => Command::Replica(replica),
+            Longhorn::SyncAgent { volume } => Command::SyncAgent { volume },
+            Longhorn::Other => Command::Longhorn,
+        },
         "virt-launcher" | "virt-launcher-monitor" => {
             Command::Launcher(own(launcher(args), process))
         }
@@ -212,21 +220,6 @@ fn launcher(args: &[String]) -> Vm {
         namespace: value("--namespace"),
         name: value("--name"),
     }
-}
-
-/// Of `--name VALUE` and `--name=VALUE`, the first.
-fn value_of<'a>(args: &'a [String], names: &[&str]) -> Option<&'a str> {
-    let mut args = args.iter().map(String::as_str);
-    while let Some(arg) = args.next() {
-        if names.contains(&arg) {
-            return args.next();
-        }
-        let (name, value) = arg.split_once('=').unwrap_or((arg, ""));
-        if arg.contains('=') && names.contains(&name) {
-            return Some(value);
-        }
-    }
-    None
 }
 
 #[cfg(test)]

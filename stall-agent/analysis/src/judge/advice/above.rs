@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use super::case::Case;
 use super::step::{self, Step};
-use super::{Case, limit, plain};
+use super::{limit, plain};
 use stall_report::model::{Reason, VmDisk};
 
 const SHOWN: usize = 3;

@@ -1,7 +1,8 @@
 //! A device that is slow by itself: what to collect of it, by how it is attached.
 
+use super::case::Case;
+use super::plain;
 use super::step::{self, Step};
-use super::{Case, plain};
 use stall_report::model::Device;
 
 /// A RAID of more is asked for disk by disk by whoever needs it.

@@ -1,7 +1,8 @@
 //! Discards of another origin: a filesystem mounted with `discard`, a program, swap, a device above.
 
+use super::case::Case;
 use super::step::{self, Step};
-use super::{Case, fstab, limit, stop};
+use super::{fstab, limit, stop};
 use stall_report::model::Origin;
 
 pub(super) fn steps(case: &Case<'_>) -> Vec<Step> {

@@ -1,7 +1,8 @@
 //! Filesystems mounted with `discard`: off now, and at the next mount.
 
+use super::case::Case;
+use super::plain;
 use super::step::{self, Step};
-use super::{Case, plain};
 use stall_report::model::{Device, Mount};
 
 /// Filesystems whose `discard` can be changed while they are mounted.

@@ -1,7 +1,8 @@
 //! A filesystem trim of this host: stop it, keep it from coming back at a busy hour, and make it gentler.
 
+use super::case::Case;
 use super::step::Step;
-use super::{Case, limit, longhorn, oem, pieces, stop, timer};
+use super::{limit, longhorn, oem, pieces, stop, timer};
 use stall_report::model::RoleKind;
 
 pub(super) fn steps(case: &Case<'_>) -> Vec<Step> {

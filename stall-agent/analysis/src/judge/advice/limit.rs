@@ -1,7 +1,8 @@
 //! The largest discard that the kernel sends to a disk: smaller ones let others in between. Of physical disks only.
 
+use super::case::{Case, is_physical};
+use super::plain;
 use super::step::{self, Step};
-use super::{Case, is_physical, plain};
 use stall_report::model::{Device, DiscardGroup};
 
 const SMALLEST: u64 = 1 << 20;

@@ -1,8 +1,9 @@
 //! A heavy neighbour: limit what it may do on this disk, in the way that fits who it is.
 
+use super::case::Case;
 use super::guest::machine;
+use super::plain;
 use super::step::{self, Step};
-use super::{Case, plain};
 use stall_report::model::{Culprit, Device, Op, Process, RoleKind, Vm};
 
 const SHOWN: usize = 3;

@@ -1,7 +1,7 @@
 //! Where the host's system comes back as it was at boot (Harvester, Elemental): the same change once more, in a file of
 //! `/oem`, or for all nodes as a resource of the cluster.
 
-use super::Case;
+use super::case::Case;
 use super::step::{self, Step};
 use super::timer::SPREAD;
 use stall_report::model::OemFile;

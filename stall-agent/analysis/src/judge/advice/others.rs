@@ -1,7 +1,8 @@
 //! Flushes, locks, nothing, and not enough.
 
+use super::case::Case;
 use super::step::{self, Step};
-use super::{Case, plain, stop};
+use super::{plain, stop};
 use crate::judge::confidence;
 use stall_report::model::Origin;
 

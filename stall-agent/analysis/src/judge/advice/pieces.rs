@@ -1,7 +1,8 @@
 //! A trim in pieces, with pauses, at an hour when nobody minds.
 
+use super::case::Case;
+use super::plain;
 use super::step::{self, Step};
-use super::{Case, plain};
 use stall_report::model::Device;
 
 const GIB: u64 = 1 << 30;

@@ -1,7 +1,8 @@
 //! How to stop who discards: as a unit where it is one, else the process.
 
+use super::case::Case;
+use super::plain;
 use super::step::{self, Step};
-use super::{Case, plain};
 use stall_report::model::{Culprit, Origin, Process};
 
 /// The commands are for the first few: who is beyond these is in the report.

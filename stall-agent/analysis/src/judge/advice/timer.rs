@@ -1,6 +1,6 @@
 //! `fstrim.timer`: off, or spread over hours, on the running system.
 
-use super::Case;
+use super::case::Case;
 use super::step::{self, Step};
 
 /// Longer than the working hours of a night, shorter than a day.

@@ -1,7 +1,8 @@
 //! Waits that no request shows, and loads without a single culprit.
 
+use super::case::Case;
+use super::plain;
 use super::step::{self, Step};
-use super::{Case, plain};
 
 const CGROUP: &str = "Documentation/admin-guide/cgroup-v2.rst, cgroup-v1/blkio-controller.rst";
 

@@ -1,0 +1,54 @@
+//! What is known when the verdict is put together, and what it decided.
+
+use super::disk::Disk;
+use super::finding::Finding;
+use super::rules;
+use super::workload::Workloads;
+use crate::findings::Findings;
+use crate::names::Names;
+use stall_capture::Capture;
+use stall_report::model::Kind;
+
+/// What was decided, for advice and words.
+pub(super) struct Ruling {
+    pub(super) kind: Kind,
+    pub(super) device: Option<String>,
+    /// Whether discards did it one window cannot tell.
+    pub(super) doubtful: bool,
+}
+
+/// What the verdict is made of.
+pub(super) struct Judged<'a> {
+    pub(super) capture: &'a Capture,
+    pub(super) names: &'a Names<'a>,
+    pub(super) found: &'a Findings,
+    pub(super) workloads: &'a Workloads<'a>,
+    pub(super) disks: &'a [Disk],
+    pub(super) all: Vec<Finding>,
+    /// Part of the window that a workload spent waiting in a way that no request shows.
+    pub(super) unseen: f64,
+    pub(super) told_ns: u64,
+}
+
+impl Judged<'_> {
+    /// Whether discards did it one window cannot tell.
+    pub(super) fn is_contested(&self, finding: &Finding) -> bool {
+        let disk = self
+            .disks
+            .iter()
+            .find(|disk| Some(disk.index) == finding.disk);
+        let discards = disk.map(|disk| disk.discards).unwrap_or_default();
+        match finding.kind {
+            Kind::HostTrim | Kind::GuestTrim | Kind::OtherDiscards => discards.doubtful,
+            // Slow with discards in flight nearly all the time, and nothing to compare with.
+            Kind::SlowDevice => {
+                !discards.acquitted
+                    && !discards.alike_outside
+                    && discards
+                        .consistency
+                        .is_some_and(|often| often >= rules::CONSISTENT)
+            }
+            _ => false,
+        }
+    }
+}

@@ -11,7 +11,7 @@ use aya_ebpf::{
 use stall_common::blocked::{ACTIVE, DTask, Lock, NO_SYSCALL, is_d};
 use stall_common::control::SEEDING;
 
-use crate::kernel::{Either, File, Task, devices, lock};
+use crate::kernel::{Context, Either, File, Task, devices, lock};
 use crate::{blocked, control, ktime};
 
 /// Too large for the stack of a BPF program.
@@ -32,15 +32,6 @@ struct AnyFrozen {
 static ANY_FROZEN: Array<AnyFrozen> = Array::with_max_entries(1, 0);
 
 const LOOK_AGAIN_NS: u64 = 50_000_000;
-
-/// `struct bpf_iter__task` (kernel/bpf/task_iter.c).
-#[repr(C)]
-pub(crate) struct Context {
-    /// `struct bpf_iter_meta *`, whose first field is the `struct seq_file *` to write to.
-    pub(crate) meta: *const *mut core::ffi::c_void,
-    /// Null at the end.
-    pub(crate) task: *const u8,
-}
 
 /// aya has no macro for iterators.
 #[unsafe(no_mangle)]

@@ -8,8 +8,7 @@ use aya_ebpf::{macros::map, maps::HashMap, maps::PerCpuArray};
 use stall_common::task_io::{ENDED, EndedIo, LEAST, OTHERS, ProcessKey, ThreadIo};
 
 use crate::counter;
-use crate::d_tasks::Context;
-use crate::kernel::{Reach, Task};
+use crate::kernel::{Context, Reach, Task};
 
 /// Where a program that lives may well write what it makes.
 const STDOUT: u32 = 1;

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use crate::kernel::prereq::{self, Capability, State};
+use crate::prereq::{self, Capability, State};
 use crate::progress::sanitize;
 use crate::report;
 
@@ -137,7 +137,7 @@ fn paragraph(text: &mut String, lead: &str, others: usize, words: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::prereq::{Bpf, Evidence, judge};
+    use crate::prereq::{Bpf, Evidence, judge};
 
     fn refused() -> Answer {
         Answer::new(judge(&Evidence {

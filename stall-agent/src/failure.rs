@@ -5,10 +5,10 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::input::Problem;
+use crate::file::reason;
 use crate::kernel::support::SupportError;
-use crate::output::reason;
 use crate::probe::loader::LoadError;
+use crate::problem::Problem;
 use stall_analysis::comparison::OutcomeKind;
 use stall_host::block_device::ResolveError;
 use stall_report::model::Kind as Verdict;
@@ -78,6 +78,11 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// Of an error that is passed on.
+    pub(crate) fn other(what: &str, error: &dyn std::fmt::Display) -> Self {
+        Self::Other(format!("{what} ({error})"))
+    }
+
     #[must_use]
     pub const fn exit_code(&self) -> u8 {
         match self {

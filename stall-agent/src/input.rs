@@ -12,7 +12,8 @@ use serde_json::Value;
 use crate::capture::fit::{self, Differences, Misfit};
 use crate::capture::{self, Capture, ReadError};
 use crate::failure::Failure;
-use crate::output::reason;
+use crate::file::reason;
+pub use crate::problem::Problem;
 use crate::report::model::SCHEMA;
 use crate::report::{Report, escape};
 
@@ -46,49 +47,6 @@ pub struct Input {
     pub differences: Differences,
     /// Version of the program that made it, as far as it says.
     pub made_by: Option<String>,
-}
-
-/// Why a file is neither.
-#[derive(Debug, thiserror::Error)]
-pub enum Problem {
-    #[error("{}", refused(.0))]
-    Io(#[from] io::Error),
-    #[error("it is empty")]
-    Empty,
-    #[error("neither a report nor a capture of stall-agent (it begins with {0})")]
-    Foreign(String),
-    #[error("it is compressed with {0}: uncompress it first")]
-    Compressed(&'static str),
-    #[error("it is compressed with gzip, and damaged ({0}): copy it again from where it was made")]
-    Gzip(String),
-    /// Another document of this program.
-    #[error("{0}, neither a report nor a capture")]
-    Other(&'static str),
-    #[error(
-        "{what} of format {found}, this program reads {reads}: use the version of stall-agent that made it{}",
-        by(.made_by.as_deref())
-    )]
-    Version {
-        what: &'static str,
-        found: u64,
-        reads: String,
-        made_by: Option<String>,
-    },
-    #[error(
-        "{what} of a newer version ({value} is not known here): use the version of stall-agent that made it{}",
-        by(.made_by.as_deref())
-    )]
-    Newer {
-        what: &'static str,
-        value: String,
-        made_by: Option<String>,
-    },
-    #[error("{what}, damaged{at}: copy it again from where it was made")]
-    Damaged { what: &'static str, at: String },
-    #[error(
-        "a report that does not carry what was observed, by its size or its age: give the file that trace --capture saved"
-    )]
-    NoCapture,
 }
 
 /// Reads a file; `-` is stdin.
@@ -368,23 +326,6 @@ fn beginning(text: &[u8]) -> String {
     let head = String::from_utf8_lossy(&text[..text.len().min(4 * BEGINNING)]);
     let head: String = head.trim_start().chars().take(BEGINNING).collect();
     escape(head.trim_end())
-}
-
-/// That it cannot be read, and what helps.
-fn refused(error: &io::Error) -> String {
-    let reason = reason(error);
-    match error.kind() {
-        ErrorKind::PermissionDenied => {
-            format!(
-                "{reason}: only its owner may read what stall-agent writes; use sudo, or have it copied"
-            )
-        }
-        _ => reason,
-    }
-}
-
-fn by(version: Option<&str>) -> String {
-    version.map_or(String::new(), |version| format!(", {}", escape(version)))
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ pub mod confine;
 pub mod delivery;
 pub mod explain;
 pub mod failure;
+pub mod file;
 #[doc(hidden)]
 pub mod fuzzed;
 pub mod input;
@@ -22,7 +23,9 @@ pub mod manual;
 pub mod mistyped;
 pub mod output;
 pub mod overhead;
+pub mod prereq;
 pub mod probe;
+mod problem;
 pub mod progress;
 pub mod trace;
 

@@ -21,12 +21,13 @@ use stall_agent::confine::{self, entry};
 use stall_agent::delivery;
 use stall_agent::explain;
 use stall_agent::failure::{Failure, code, outcome_code, verdict_code};
+use stall_agent::file;
 use stall_agent::host;
 use stall_agent::input::{self, Document, Input};
-use stall_agent::kernel::prereq;
 use stall_agent::manual;
 use stall_agent::mistyped;
 use stall_agent::output::{self, Destination, Kind, Output};
+use stall_agent::prereq;
 use stall_agent::progress::{self, Verbosity, sanitize, say};
 use stall_agent::report::{Paint, Report};
 use stall_agent::{analysis, report, trace};
@@ -125,7 +126,7 @@ fn run_trace(mut config: config::Trace, started: Instant) -> Result<u8, Failure>
     if let Err(error) = output::messages::apart() {
         say(&format!(
             "stall-agent: no process for messages ({}): a disk that hangs below stderr will hang it",
-            output::reason(&error)
+            file::reason(&error)
         ));
     }
     tell_lack(config.verbosity);

@@ -5,6 +5,7 @@
 //! it then cannot after all, what took long to get is kept elsewhere, and the message says where. What
 //! cannot be had again is written by a process of its own, with a deadline: its disk may be the one that hangs.
 
+mod document;
 pub mod messages;
 mod patient;
 mod piece;
@@ -13,17 +14,16 @@ mod writer;
 mod writing;
 
 use std::fs::File;
-use std::io::{self, BufWriter, ErrorKind, Write};
+use std::io::{self, BufWriter, ErrorKind, Write as _};
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
-use serde::Serialize;
-
 use crate::failure::Failure;
-use place::Place;
-pub(crate) use place::directory;
+use crate::file::reason;
+pub use document::{Document, json};
+use place::{PROBE, Place};
 use rustix::fs::FileType;
 use writer::Writer;
 pub use writer::errand;
@@ -39,8 +39,6 @@ const WRITTEN_WITHIN: Duration = Duration::from_secs(30);
 const WRITTEN_SOON: Duration = Duration::from_secs(5);
 /// Whether a disk did not.
 static GIVEN_UP: AtomicBool = AtomicBool::new(false);
-/// Written in advance, to find a full disk.
-const PROBE: [u8; 4096] = [b' '; 4096];
 
 /// Where a document goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,10 +98,6 @@ enum Way {
     Place(Place),
     Writer(Writer),
 }
-
-/// Writes a document; may be called again when the first writing fails.
-pub trait Document: Fn(&mut dyn Write) -> io::Result<()> {}
-impl<F: Fn(&mut dyn Write) -> io::Result<()>> Document for F {}
 
 impl Output {
     /// Makes sure that the destination can be written, and leaves nothing there. What is to be kept gets a process that
@@ -222,28 +216,6 @@ fn name(extension: &str) -> String {
     format!("stall-{host}-{time}.{extension}")
 }
 
-/// A value as JSON with a line feed at its end.
-pub fn json<T: Serialize>(value: &T, pretty: bool) -> impl Document {
-    move |mut writer: &mut dyn Write| {
-        if pretty {
-            serde_json::to_writer_pretty(&mut writer, value)?;
-        } else {
-            serde_json::to_writer(&mut writer, value)?;
-        }
-        writer.write_all(b"\n")
-    }
-}
-
-/// An error of the system without its number.
-#[must_use]
-pub fn reason(error: &io::Error) -> String {
-    let text = error.to_string();
-    match text.find(" (os error ") {
-        Some(end) => text[..end].to_owned(),
-        None => text,
-    }
-}
-
 /// The place of a file, at which one can be written.
 fn probe(path: &Path) -> io::Result<Place> {
     let place = Place::find(path)?;
@@ -295,6 +267,7 @@ fn shelter(directory: &Path, document: &impl Document) -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::io::Write;
     use std::os::unix::fs::{PermissionsExt as _, symlink};
 
     use super::*;

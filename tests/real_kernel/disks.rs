@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use stall_agent::capture::Op as Seen;
+use stall_tests::loop_device::{self, LoopDevice};
 use stall_tests::scratch::Scratch;
 use stall_tests::slow_disk::Op;
 use stall_tests::staged::StagedDisk;
-use stall_tests::staged::loop_device::{self, LoopDevice};
 
 use crate::harness::agent::Agent;
 use crate::harness::load::Load;

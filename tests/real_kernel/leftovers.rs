@@ -10,7 +10,8 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use stall_tests::scratch::Scratch;
 use stall_tests::spawned::{Spawned, program_beside, wait_until};
-use stall_tests::staged::{FileSystem, StagedDisk, loop_device, mounted, sweep};
+use stall_tests::staged::{FileSystem, StagedDisk, sweep};
+use stall_tests::{loop_device, mounted};
 
 use crate::harness::test::Test;
 

@@ -19,9 +19,9 @@ use stall_agent::report::model::{Kind, LayerKind, Vm, VmDisk, VmLayer};
 use stall_tests::cgroup::IoGroup;
 use stall_tests::clock::monotonic_ns;
 use stall_tests::guest::reader::READ;
+use stall_tests::loop_device::LoopDevice;
 use stall_tests::slow_disk::{Delay, LockMode, Op};
 use stall_tests::spawned::{Spawned, wait_until};
-use stall_tests::staged::loop_device::LoopDevice;
 use stall_tests::staged::trim::Trim;
 use stall_tests::staged::{FileSystem, StagedDisk};
 

@@ -92,7 +92,7 @@ fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     arguments.test_threads.get_or_insert(1);
     if arguments.nocapture {
-        harness::test::want_notes();
+        harness::notes::want_notes();
     }
     libtest_mimic::run(&arguments, trials()).exit_code()
 }

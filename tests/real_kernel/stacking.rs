@@ -9,9 +9,9 @@ use anyhow::{Context as _, Result, ensure};
 use nix::sys::stat::{Mode, SFlag, makedev, mknod};
 use stall_agent::capture::Op as Seen;
 use stall_agent::report::model::Layer;
+use stall_tests::loop_device::LoopDevice;
+use stall_tests::mounted::unmount;
 use stall_tests::scratch::Scratch;
-use stall_tests::staged::loop_device::LoopDevice;
-use stall_tests::staged::mounted::unmount;
 use stall_tests::staged::{FileSystem, KernelCounters, StagedDisk};
 
 use crate::harness::agent::Agent;

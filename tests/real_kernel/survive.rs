@@ -14,9 +14,10 @@ use stall_agent::cli::{Cli, Command};
 use stall_agent::config;
 use stall_agent::trace::{self, Embedding, Part};
 use stall_agent::{analysis, report};
+use stall_tests::mounted;
 use stall_tests::scratch::Scratch;
 use stall_tests::spawned::wait_until;
-use stall_tests::staged::{FileSystem, StagedDisk, mounted};
+use stall_tests::staged::{FileSystem, StagedDisk};
 
 use crate::harness::agent::{self, Agent};
 use crate::harness::load::Load;

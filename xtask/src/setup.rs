@@ -12,15 +12,16 @@ mod pins;
 mod proof;
 pub(crate) mod runtime;
 mod rustup;
+mod say;
 
 use std::fs;
 
 use anyhow::{Context as _, Result};
 
-use crate::process;
 use crate::toolchain::Toolchain;
 use crate::workspace::Workspace;
 use runtime::{Program, STAGING, TESTS};
+pub(crate) use say::{MARK, say};
 
 /// Sets up, and says what is in use.
 pub(crate) fn report(workspace: &Workspace) -> Result<()> {
@@ -41,9 +42,6 @@ pub(crate) fn run(workspace: &Workspace, programs: &[&[Program]]) -> Result<Tool
     runtime::ensure(programs)?;
     Ok(toolchain)
 }
-
-/// Begins each line about what set-up does.
-pub(crate) const MARK: &str = "setup: ";
 
 struct Setup<'a> {
     workspace: &'a Workspace,
@@ -104,9 +102,4 @@ impl<'a> Setup<'a> {
         }
         toolchain.write(&self.workspace.toolchain_dir())
     }
-}
-
-/// One line about what set-up does.
-pub(crate) fn say(message: &str) {
-    process::say(&format!("{MARK}{message}"));
 }

@@ -9,8 +9,10 @@ mod emulators;
 mod machine;
 mod parts;
 pub(crate) mod reader;
+mod running;
 mod table;
 mod turn;
+mod wanted;
 
 use std::process::ExitCode;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -23,25 +25,16 @@ use anyhow::{Result, ensure};
 use crate::lab::kernel::{KERNELS, Kernel};
 use crate::setup;
 use crate::workspace::Workspace;
+pub(crate) use parts::Downloads;
 use parts::Parts;
-pub(crate) use parts::{Downloads, architectures};
 use table::Row;
 pub(crate) use table::Table;
 use turn::Turn;
+pub(crate) use wanted::{ALL, Wanted};
 
 /// Machines at the same time.
 const AT_ONCE: usize = 2;
 
-/// What is wanted of each machine.
-pub(crate) struct Wanted {
-    /// `all`, `short`, or parts of checks' names, with `-` for blanks and `,` between two.
-    pub(crate) checks: String,
-    /// For its checks; those that do not get their turn are skipped.
-    pub(crate) within: Duration,
-}
-
-/// All checks, and time for a machine whose host is busy.
-pub(crate) const ALL: &str = "all";
 const WITHIN: Duration = Duration::from_secs(900);
 
 /// Runs checks on the kernels of these names, or on all.

@@ -8,6 +8,7 @@ use stall_common::blocked::{
 use stall_common::loss::Loss;
 use stall_common::record::{self as records, EndedSleep, Kind};
 
+use super::sleeps;
 use crate::kernel::{Either, Task};
 use crate::{actor, counter, ktime, loss, params, record, stack};
 
@@ -17,7 +18,7 @@ static BLOCKED: HashMap<BlockedKey, Blocked> = HashMap::with_max_entries(8192, 0
 /// Ends a sleep that was seen to begin.
 #[inline(always)]
 pub(super) fn woken(task: Task) {
-    let Some(sleep) = super::slot(task.tid()) else {
+    let Some(sleep) = sleeps::slot(task.tid()) else {
         return;
     };
     if sleep.flags & ACTIVE == 0 {
@@ -46,7 +47,7 @@ pub(super) fn woken(task: Task) {
 #[inline(always)]
 pub(super) fn exited(task: Task) {
     let tid = task.tid();
-    if let Some(sleep) = super::known(tid) {
+    if let Some(sleep) = sleeps::known(tid) {
         if sleep.flags & ANNOUNCED != 0 && sleep.short_sleeps > 0 {
             let key = BlockedKey {
                 stack: 0,
@@ -55,7 +56,7 @@ pub(super) fn exited(task: Task) {
             };
             add(key, sleep.short_sleeps, sleep.short_ns, 0, 0);
         }
-        super::forget(tid);
+        sleeps::forget(tid);
     }
     let leader = task.leader();
     if leader.is_exiting() {

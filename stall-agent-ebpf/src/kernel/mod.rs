@@ -16,6 +16,7 @@ mod reach;
 mod request;
 pub(crate) mod tags;
 mod task;
+mod task_iterator;
 
 use core::arch::asm;
 
@@ -26,6 +27,7 @@ pub(crate) use reach::{Either, Reach, Typed};
 pub(crate) use request::Request;
 use stall_common::layout::Layout;
 pub(crate) use task::Task;
+pub(crate) use task_iterator::Context;
 
 /// Replaced by user space before load.
 #[unsafe(no_mangle)]

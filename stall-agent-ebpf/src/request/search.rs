@@ -5,7 +5,7 @@ use aya_ebpf::maps::Array;
 use stall_common::older::{BDEVFS_MAGIC, DEVICES, DONE, LOST, QUEUES, SUPERBLOCKS, Search};
 
 use super::older::{MAX_TAGS, take_in_tags};
-use crate::d_tasks::Context;
+use crate::kernel::Context;
 use crate::kernel::Task;
 use crate::kernel::devices::{self, Device, Superblock};
 use crate::kernel::tags::Tags;

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use stall_common::actor::UNKNOWN;
 
-use super::judge::rules::SAME_SLEEP_NS;
 use super::names::Names;
 use super::origin::{self, Decision};
 use super::symbol;
@@ -12,6 +11,9 @@ use crate::number::mean;
 use stall_capture::is_discard;
 use stall_capture::{Capture, Discards, Op, UnfinishedRequest};
 use stall_report::model::{BlockedTask, DiscardGroup, Origin};
+
+/// A task that falls asleep so soon after a discard was submitted waits for it.
+const SAME_SLEEP_NS: u64 = 10_000_000;
 
 /// Groups, those with the most time at the device first.
 pub(super) fn groups(capture: &Capture, names: &Names<'_>) -> Vec<DiscardGroup> {

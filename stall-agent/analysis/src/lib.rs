@@ -2,6 +2,8 @@
 //! the capture's; the same capture gives the same report, also years later on another machine. The
 //! rules are in `docs/principles.md`.
 
+#![forbid(unsafe_code)]
+
 mod actor;
 mod batch;
 mod blame;

@@ -4,6 +4,8 @@
 //! verdict reads a file or asks the kernel. Times named `_ns` without more are nanoseconds of
 //! `CLOCK_MONOTONIC`; durations too are in nanoseconds. What is not known is `None`, never 0.
 
+#![forbid(unsafe_code)]
+
 pub mod command;
 mod cost;
 mod disk;

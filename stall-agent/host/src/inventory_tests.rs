@@ -45,6 +45,7 @@ fn finds_those_that_tell_of_vms_and_volumes() {
 /// Threads are no entries of `/proc`, and are not looked at: as many processes cost more than as many threads. One
 /// in 24 tells of a VM or a volume and is looked up whole, with its pod, until there are as many as are kept.
 #[test]
+#[expect(clippy::disallowed_macros, reason = "a test says what it measured")]
 fn a_hundred_thousand_processes_take_less_than_a_second_of_cpu() {
     const PODS: u32 = 250;
     let fixture = Fixture::in_memory();

@@ -4,6 +4,8 @@
 //! gone or makes no sense: names are found, never guessed, and nothing here ends the run. Text that
 //! is not UTF-8 has its bad bytes replaced.
 
+#![forbid(unsafe_code)]
+
 pub mod block_device;
 mod cached;
 pub mod cgroup;
@@ -11,6 +13,7 @@ pub mod cgroup_limits;
 pub mod cgroup_paths;
 pub mod container;
 pub mod cpu_wait;
+mod device_number;
 pub mod identity;
 pub mod inventory;
 pub mod iscsi;

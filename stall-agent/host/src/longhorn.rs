@@ -13,7 +13,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::HostRoot;
-use super::block_device::split_number;
+use super::device_number::split_number;
 use super::mounts::Mounts;
 use stall_capture::{ReplicaDirectory, Volume, VolumeMeta};
 

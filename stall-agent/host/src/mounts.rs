@@ -114,7 +114,7 @@ impl Mounts {
             }
             let number = *known
                 .entry(source.clone())
-                .or_insert_with(|| super::block_device::number_of_node(root, Path::new(source)));
+                .or_insert_with(|| super::device_number::number_of_node(root, Path::new(source)));
             if let Some((major, minor)) = number {
                 (entry.major, entry.minor) = (major, minor);
             }

@@ -1,6 +1,8 @@
 //! The report: the JSON contract and the words for people. It computes nothing; numbers come from
 //! `analysis`, and each is defined in `docs/report.md`.
 
+#![forbid(unsafe_code)]
+
 mod formats;
 mod incident;
 pub mod model;
@@ -20,13 +22,13 @@ pub use incident::incident;
 pub use model::{Report, SCHEMA};
 pub use page::page;
 pub use schema::schema;
-pub use sheet::word;
 pub use sheet::{Paint, sheet, sheet_within};
 pub use summary::{headline, kind as kind_in_words, lost, summary, summary_within};
-pub use text::{bytes, cut, duration, escape, factor, share, thousands, width, wrap};
+pub use text::{bytes, cut, duration, escape, factor, share, thousands, width, word, wrap};
 
 /// The report on a recorded capture. Through JSON, as the analysis rests on this crate as it is outside its own tests.
 #[cfg(test)]
+#[expect(clippy::disallowed_types, reason = "a test reads its fixture")]
 fn judged(path: &str) -> Report {
     let file = std::fs::File::open(path).expect("the fixture is part of the repository");
     let capture = stall_capture::Capture::read(file).expect("it was recorded by this program");

@@ -153,6 +153,13 @@ fn digits(value: f64) -> String {
     }
 }
 
+/// A value's name in the JSON, as words.
+pub fn word(value: &impl serde::Serialize) -> String {
+    let name = serde_json::to_value(value).ok();
+    let name = name.as_ref().and_then(serde_json::Value::as_str);
+    name.unwrap_or("?").replace('_', " ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -191,7 +191,7 @@ fn of(is_wanted: impl Fn(&Use) -> bool) -> CapabilitySet {
 
 /// Asked with the capabilities that are effective.
 fn needed_for(file: &Path) -> CapabilitySet {
-    let directory = crate::output::directory(file);
+    let directory = crate::file::directory(file);
     let mut needed = CapabilitySet::empty();
     let access = Access::WRITE_OK | Access::EXEC_OK;
     if rustix::fs::accessat(CWD, directory, access, AtFlags::EACCESS).is_err() {

@@ -9,7 +9,7 @@ use thiserror::Error;
 
 use super::btf::{Btf, BtfError};
 use super::layout::{self, LayoutError};
-use crate::probe::catalog::{CATALOG, Kind};
+use crate::kernel::catalog::{CATALOG, Kind};
 
 /// Where the kernel gives its BTF.
 pub const BTF_PATH: &str = "/sys/kernel/btf/vmlinux";

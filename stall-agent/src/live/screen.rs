@@ -22,7 +22,7 @@ use rustix::io::Errno;
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetpgrp, tcgetwinsize, tcsetattr};
 
 use crate::failure::Failure;
-use crate::output::reason;
+use crate::file::reason;
 
 /// How long a terminal that takes nothing is waited for when it is left.
 const LEAVE_WITHIN: Duration = Duration::from_millis(300);

@@ -48,7 +48,7 @@ pub(super) fn receive<'a>(from: &mut impl Read, buffer: &'a mut [u8]) -> io::Res
 pub(super) fn answer(to: &mut impl Write, result: &io::Result<()>) -> io::Result<()> {
     let words = match result {
         Ok(()) => String::new(),
-        Err(error) => super::reason(error),
+        Err(error) => crate::file::reason(error),
     };
     send(to, &words.as_bytes()[..words.len().min(PIECE)])
 }

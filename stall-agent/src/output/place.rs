@@ -10,12 +10,16 @@ use std::io;
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::path::Path;
 
+use crate::file::directory;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 /// Readable and writable by its owner only.
 const PRIVATE: Mode = Mode::RUSR.union(Mode::WUSR);
 const NEW: OFlags = OFlags::RDWR.union(OFlags::CLOEXEC);
+
+/// Written in advance, to find a full disk.
+pub(super) const PROBE: [u8; 4096] = [b' '; 4096];
 
 /// Where a file will be.
 #[derive(Debug)]
@@ -144,13 +148,6 @@ impl Drop for New<'_> {
             let _ = rustix::fs::unlinkat(&self.place.directory, name, AtFlags::empty());
         }
     }
-}
-
-/// Where a file is, or will be.
-pub(crate) fn directory(path: &Path) -> &Path {
-    let parent = path.parent();
-    let parent = parent.filter(|parent| !parent.as_os_str().is_empty());
-    parent.unwrap_or(Path::new("."))
 }
 
 /// A number nobody can guess: the keys of a hash map are such.

@@ -14,7 +14,7 @@ use nix::errno::Errno;
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork};
 
-use super::Document;
+use super::document::Document;
 use super::patient::{self, Patient};
 use super::piece::{self, PIECE, Pieces};
 use super::writing::{self, Target};
@@ -144,7 +144,7 @@ fn in_words(error: &io::Error, within: Duration) -> io::Error {
         ErrorKind::BrokenPipe | ErrorKind::ConnectionReset | ErrorKind::UnexpectedEof => {
             io::Error::other("the process that was to write it is gone")
         }
-        _ => io::Error::other(super::reason(error)),
+        _ => io::Error::other(crate::file::reason(error)),
     }
 }
 

@@ -15,8 +15,8 @@ use std::path::{Path, PathBuf};
 
 use nix::sys::signal::SigSet;
 
-use super::PROBE;
 use super::piece::{self, PIECE};
+use super::place::PROBE;
 use super::place::Place;
 use crate::confine;
 

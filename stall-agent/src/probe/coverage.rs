@@ -1,7 +1,7 @@
 //! What a report lacks on a kernel for want of fields that are optional; pure. Hooks say it for themselves
 //! ([`super::plan::Step::hook`]).
 
-use super::catalog::Need;
+use crate::kernel::catalog::Need;
 use crate::kernel::layout::{PARTS, Part};
 use crate::kernel::support::Facts;
 use stall_capture::Gap;

@@ -13,11 +13,11 @@ use stall_common::layout::Layout;
 use stall_common::params::Params;
 use thiserror::Error;
 
-use super::catalog::{Kind, Need};
 use super::memlock::Room;
 use super::offer::{self, Offered};
 use super::plan::{Step, Verdict};
 use super::sizes::Sizes;
+use crate::kernel::catalog::{Kind, Need};
 use stall_capture::{Hook, HookState};
 
 pub(super) use stall_programs::OBJECT;

@@ -1,6 +1,5 @@
 //! Which programs are loaded, and loading them.
 
-pub mod catalog;
 pub mod coverage;
 pub mod loader;
 pub mod memlock;

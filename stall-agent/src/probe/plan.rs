@@ -1,6 +1,6 @@
 //! From facts to the programs to load; pure.
 
-use super::catalog::{CATALOG, Kind, Need, Row};
+use crate::kernel::catalog::{CATALOG, Kind, Need, Row};
 use crate::kernel::support::Facts;
 use stall_capture::{Hook, HookState};
 

@@ -9,10 +9,10 @@ use stall_common::disk::DiskState;
 use stall_common::older::Waiter;
 
 use super::guard::{Guard, Part};
+use super::inventory;
 use super::session::Session;
-use super::start::Sources;
+use super::sources::{Sources, drain};
 use super::waits;
-use super::{drain, inventory, other};
 use crate::collect::blocked::Tasks;
 use crate::collect::d_state::Found;
 use crate::collect::names::Known;
@@ -53,7 +53,7 @@ pub(super) fn finish(
         ..Overhead::default()
     };
     capture(session, &found, overhead, ended, guard)
-        .map_err(|error| other("the maps cannot be read", &error))
+        .map_err(|error| Failure::other("the maps cannot be read", &error))
 }
 
 /// Detaches everything, and takes in what came until then. Returns the tasks in D when the window ended.

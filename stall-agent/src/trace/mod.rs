@@ -11,6 +11,7 @@ mod inventory;
 mod session;
 mod shown;
 mod so_far;
+mod sources;
 mod start;
 mod undisturbed;
 mod waits;
@@ -31,8 +32,8 @@ use guard::Guard;
 pub use guard::Part;
 use session::Session;
 use shown::Shown;
+use sources::{KernelLog, Sources, drain};
 use stall_capture::Capture;
-use start::{KernelLog, Sources};
 
 /// What a run may do to its process, and what the process wants to know of the run.
 pub struct Embedding<'a> {
@@ -76,7 +77,7 @@ pub fn run_with(
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| other("no event loop", &error))?;
+        .map_err(|error| Failure::other("no event loop", &error))?;
     let _context = runtime.enter();
     // Before anything is attached: from here on a signal ends the window, not the process.
     let mut signals = Signals::new()?;
@@ -107,7 +108,8 @@ struct Signals {
 
 impl Signals {
     fn new() -> Result<Self, Failure> {
-        let listen = |kind| signal(kind).map_err(|error| other("no signal handler", &error));
+        let listen =
+            |kind| signal(kind).map_err(|error| Failure::other("no signal handler", &error));
         Ok(Self {
             interrupt: listen(SignalKind::interrupt())?,
             terminate: listen(SignalKind::terminate())?,
@@ -175,12 +177,6 @@ impl Watched<'_> {
     }
 }
 
-/// Takes in records that are there. True when there may be more.
-fn drain(session: &mut Session, sources: &mut Sources, guard: &mut Guard<'_>) -> bool {
-    let more = guard.part(Part::Records, || session.drain(sources.records.get_mut()));
-    more.unwrap_or(false)
-}
-
 /// Once there are records, at once when there are `more`. Readiness is taken back first: what comes while they are read makes the
 /// ring ready again.
 async fn ready(records: &mut AsyncFd<RingBuf<MapData>>, more: bool) {
@@ -220,8 +216,4 @@ async fn at(end: Option<Instant>) {
         Some(end) => sleep_until(end.into()).await,
         None => std::future::pending().await,
     }
-}
-
-fn other(what: &str, error: &dyn std::fmt::Display) -> Failure {
-    Failure::Other(format!("{what} ({error})"))
 }

@@ -1,19 +1,21 @@
 //! A run while its window is open: records and snapshots as they come.
 
 use std::collections::BTreeSet;
+use std::io;
 use std::time::Instant;
 
 use aya::maps::{MapData, RingBuf};
+use aya::programs::ProgramError;
 
 use stall_common::disk::{MAX_DISKS, NO_ROOM};
+use stall_common::older::{DONE, LOST};
 use stall_common::record::NewDisk;
 
 use super::disks::{HostDisks, Seen};
 use super::inventory::Looks;
-use super::start::Parts;
 use super::waits::Waits;
 use crate::collect::blocked::{self, Tasks};
-use crate::collect::d_state::Found;
+use crate::collect::d_state::{self, Found};
 use crate::collect::loss::Own;
 use crate::collect::maps::Maps;
 use crate::collect::names::Names;
@@ -21,10 +23,12 @@ use crate::collect::records::{self, Record};
 use crate::collect::sample::Sample;
 use crate::collect::snapshot::Snapshots;
 use crate::collect::stacks::Stacks;
-use crate::collect::{budgets, clock, in_flight};
+use crate::collect::{budgets, clock, in_flight, task_io};
 use crate::config;
 use crate::overhead::Timing;
-use crate::probe::loader::Attached;
+use crate::probe::coverage;
+use crate::probe::loader::{self, Attached};
+use crate::probe::sizes::Sizes;
 use crate::progress::{Line, Progress, Verbosity, Worst};
 use stall_capture::{Confinement, EndedSleep, Gap, Host, Settings, Window};
 use stall_host::HostRoot;
@@ -35,6 +39,28 @@ const AT_ONCE: usize = 4_096;
 const KEPT: usize = 2_000;
 /// Processes that have ended and stand for themselves, at least; twice as many at most.
 const APART: usize = 512;
+
+/// Sleeps from this length on have their stack taken: below, taking it would cost a good part of
+/// the sleep.
+pub(super) const STACK_MIN_NS: u64 = 1_000_000;
+/// Passes over all tasks for the search of all queues: a step for a hardware queue, of which large hosts have as many as tasks.
+const MOST_PASSES: u32 = 64;
+
+/// What a session is made of.
+pub(super) struct Parts {
+    pub(super) attached: Attached,
+    pub(super) maps: Maps,
+    pub(super) timing: Timing,
+    pub(super) names: Names,
+    pub(super) sizes: Sizes,
+    pub(super) gaps: Vec<Gap>,
+    pub(super) tells_io_wait: bool,
+    pub(super) host: Host,
+    pub(super) host_disks: HostDisks,
+    pub(super) confinement: Option<Confinement>,
+    pub(super) start_ns: u64,
+    pub(super) attach_ns: u64,
+}
 
 /// Everything collected so far.
 pub(super) struct Session {
@@ -305,12 +331,69 @@ impl Session {
     }
 }
 
+impl Session {
+    /// Finds the requests that were in flight before the first hook, a step for each task on the host.
+    pub(super) fn search_queues(&mut self) {
+        const PROGRAM: &str = "older_requests";
+        let lacks = |gap: &Gap| gap.part == "requests_before";
+        if !self.attached.has(PROGRAM) || self.gaps.iter().any(lacks) {
+            return;
+        }
+        for _ in 0..MOST_PASSES {
+            let iterator = loader::task_iterator(&mut self.attached.ebpf, PROGRAM);
+            let pass = iterator.and_then(|mut file| {
+                // It writes nothing.
+                let read = io::copy(&mut file, &mut io::sink());
+                read.map_err(ProgramError::IOError)
+            });
+            let Some(search) = pass.ok().and_then(|_| self.maps.search.get(&0, 0).ok()) else {
+                break;
+            };
+            match search.stage {
+                DONE => return,
+                LOST => break,
+                _ => {}
+            }
+        }
+        self.gaps.push(coverage::outside(&coverage::QUEUES));
+    }
+
+    /// The tasks in D now; those that are new get names.
+    pub(super) fn look_at_d_tasks(&mut self) -> Vec<Found> {
+        // Not a failure of each look: the hook's row says it.
+        if !self.attached.has("d_tasks") {
+            return Vec::new();
+        }
+        let iterator = loader::task_iterator(&mut self.attached.ebpf, "d_tasks");
+        let Some(found) = iterator.ok().and_then(|file| d_state::read(file).ok()) else {
+            self.own.task_iterations_failed += 1;
+            return Vec::new();
+        };
+        for task in self.tasks.found(&found, &self.maps) {
+            self.names.task(&task);
+        }
+        self.waits.found(&found, clock::monotonic_ns());
+        found
+    }
+
+    /// What threads have written by now; `None` where the kernel does not tell.
+    pub(super) fn look_at_writers(&mut self) -> Option<Vec<task_io::Thread>> {
+        if !self.attached.has("task_io") || self.gaps.iter().any(|gap| gap.part == "written") {
+            return None;
+        }
+        let iterator = loader::task_iterator(&mut self.attached.ebpf, "task_io").ok();
+        let threads = iterator.and_then(|file| task_io::read(file).ok());
+        self.own.task_iterations_failed += u64::from(threads.is_none());
+        threads
+    }
+}
+
 fn settings(config: &config::Trace) -> Settings {
     Settings {
         duration_ns: config.duration.map(|duration| duration.as_nanos() as u64),
         interval_ns: config.interval.as_nanos() as u64,
         slow_ns: config.slow.as_nanos() as u64,
-        stack_min_ns: super::start::STACK_MIN_NS,
+        stack_min_ns: STACK_MIN_NS,
         devices: config.devices.clone(),
     }
 }

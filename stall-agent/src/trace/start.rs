@@ -5,24 +5,20 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::time::Instant;
 
-use aya::maps::{MapData, RingBuf};
-use aya::programs::ProgramError;
 use aya_log::EbpfLogger;
-use log::{Log, Metadata, Record};
 use stall_common::control::SEEDING;
 use stall_common::disk::NAME_LEN;
 use stall_common::layout::ABSENT;
-use stall_common::older::{DONE, LOST};
 use stall_common::params::Params;
 use tokio::io::unix::AsyncFd;
 
 use super::disks::HostDisks;
-use super::other;
-use super::session::Session;
+use super::session::{Parts, STACK_MIN_NS, Session};
+use super::sources::{KernelLog, Sources, Stderr};
 use super::undisturbed::Undisturbed;
 use crate::collect::maps::{self, Maps};
 use crate::collect::names::Names;
-use crate::collect::{budgets, clock, d_state, task_io};
+use crate::collect::{budgets, clock, task_io};
 use crate::config;
 use crate::confine;
 use crate::failure::Failure;
@@ -32,44 +28,12 @@ use crate::probe::coverage;
 use crate::probe::loader::{self, Attached, Loaded};
 use crate::probe::plan::{self, Step};
 use crate::probe::sizes::{Limits, Sizes};
-use crate::progress::{Verbosity, say};
-use stall_capture::{Confinement, Gap, Host};
+use crate::progress::Verbosity;
+use stall_capture::{Confinement, Gap};
 use stall_host::{HostRoot, block_device, system};
-
-/// Sleeps from this length on have their stack taken: below, taking it would cost a good part of
-/// the sleep.
-pub(super) const STACK_MIN_NS: u64 = 1_000_000;
-
-/// Passes over all tasks for the search of all queues: a step for a hardware queue, of which large hosts have as many as tasks.
-const MOST_PASSES: u32 = 64;
 
 /// Programs that note who submits.
 const NOTING: [&str; 2] = ["block_getrq", "block_getrq_three"];
-
-/// What the event loop waits for.
-pub(super) struct Sources {
-    pub(super) records: AsyncFd<RingBuf<MapData>>,
-    /// With `-v`.
-    pub(super) logs: Option<AsyncFd<KernelLog>>,
-}
-
-/// The programs' log lines.
-pub(super) type KernelLog = EbpfLogger<Stderr>;
-
-/// Writes the programs' log lines to stderr.
-pub(super) struct Stderr;
-
-impl Log for Stderr {
-    fn enabled(&self, _metadata: &Metadata<'_>) -> bool {
-        true
-    }
-
-    fn log(&self, record: &Record<'_>) {
-        say(&format!("kernel: {}", record.args()));
-    }
-
-    fn flush(&self) {}
-}
 
 /// Attaches everything, and gives up what is not needed any more if it is to.
 pub(super) fn start(
@@ -108,7 +72,8 @@ pub(super) fn start(
     let attach_ns = started.elapsed().as_nanos() as u64;
     // Before there is any other thread: what is given up is given up by this one and those it starts.
     let confinement = confine.then(|| give_up(&mut attached, &maps));
-    let names = Names::start(config.host_root.clone()).map_err(|e| other("no thread", &e))?;
+    let names =
+        Names::start(config.host_root.clone()).map_err(|e| Failure::other("no thread", &e))?;
     let parts = Parts {
         attached,
         maps,
@@ -129,22 +94,6 @@ pub(super) fn start(
     session.search_queues();
     session.host_disks.look(disks);
     Ok((session, sources))
-}
-
-/// What a session is made of.
-pub(super) struct Parts {
-    pub(super) attached: Attached,
-    pub(super) maps: Maps,
-    pub(super) timing: overhead::Timing,
-    pub(super) names: Names,
-    pub(super) sizes: Sizes,
-    pub(super) gaps: Vec<Gap>,
-    pub(super) tells_io_wait: bool,
-    pub(super) host: Host,
-    pub(super) host_disks: HostDisks,
-    pub(super) confinement: Option<Confinement>,
-    pub(super) start_ns: u64,
-    pub(super) attach_ns: u64,
 }
 
 fn gaps(facts: &Facts, root: &HostRoot) -> Vec<Gap> {
@@ -203,7 +152,8 @@ fn take(
     config: &config::Trace,
     sizes: &Sizes,
 ) -> Result<(Maps, Sources), Failure> {
-    let unusable = |error: &dyn std::fmt::Display| other("the BPF maps are unusable", error);
+    let unusable =
+        |error: &dyn std::fmt::Display| Failure::other("the BPF maps are unusable", error);
     let mut maps = Maps::take(&mut loaded.ebpf).map_err(|e| unusable(&e))?;
     budgets::begin(&mut maps);
     let given = maps.uses_given.set(0, u64::from(sizes.rows), 0);
@@ -225,8 +175,8 @@ fn take(
 
 fn kernel_log(loaded: &mut Loaded) -> Result<AsyncFd<KernelLog>, Failure> {
     let log = EbpfLogger::init_with_logger(&mut loaded.ebpf, Stderr)
-        .map_err(|error| other("the programs' log cannot be read", &error))?;
-    pollable(log).map_err(|error| other("the programs' log cannot be read", &error))
+        .map_err(|error| Failure::other("the programs' log cannot be read", &error))?;
+    pollable(log).map_err(|error| Failure::other("the programs' log cannot be read", &error))
 }
 
 /// A disk's name as the kernel keeps it; what is too long is no kernel's name.
@@ -268,61 +218,4 @@ fn tags(root: &HostRoot, disk: &str) -> u32 {
         .unwrap_or(128);
     let queues = root.names(format!("sys/block/{disk}/mq")).len() as u32;
     depth.saturating_mul(queues.max(1)).min(1 << 20)
-}
-
-impl Session {
-    /// Finds the requests that were in flight before the first hook, a step for each task on the host.
-    fn search_queues(&mut self) {
-        const PROGRAM: &str = "older_requests";
-        let lacks = |gap: &Gap| gap.part == "requests_before";
-        if !self.attached.has(PROGRAM) || self.gaps.iter().any(lacks) {
-            return;
-        }
-        for _ in 0..MOST_PASSES {
-            let iterator = loader::task_iterator(&mut self.attached.ebpf, PROGRAM);
-            let pass = iterator.and_then(|mut file| {
-                // It writes nothing.
-                let read = io::copy(&mut file, &mut io::sink());
-                read.map_err(ProgramError::IOError)
-            });
-            let Some(search) = pass.ok().and_then(|_| self.maps.search.get(&0, 0).ok()) else {
-                break;
-            };
-            match search.stage {
-                DONE => return,
-                LOST => break,
-                _ => {}
-            }
-        }
-        self.gaps.push(coverage::outside(&coverage::QUEUES));
-    }
-
-    /// The tasks in D now; those that are new get names.
-    pub(super) fn look_at_d_tasks(&mut self) -> Vec<d_state::Found> {
-        // Not a failure of each look: the hook's row says it.
-        if !self.attached.has("d_tasks") {
-            return Vec::new();
-        }
-        let iterator = loader::task_iterator(&mut self.attached.ebpf, "d_tasks");
-        let Some(found) = iterator.ok().and_then(|file| d_state::read(file).ok()) else {
-            self.own.task_iterations_failed += 1;
-            return Vec::new();
-        };
-        for task in self.tasks.found(&found, &self.maps) {
-            self.names.task(&task);
-        }
-        self.waits.found(&found, clock::monotonic_ns());
-        found
-    }
-
-    /// What threads have written by now; `None` where the kernel does not tell.
-    pub(super) fn look_at_writers(&mut self) -> Option<Vec<task_io::Thread>> {
-        if !self.attached.has("task_io") || self.gaps.iter().any(|gap| gap.part == "written") {
-            return None;
-        }
-        let iterator = loader::task_iterator(&mut self.attached.ebpf, "task_io").ok();
-        let threads = iterator.and_then(|file| task_io::read(file).ok());
-        self.own.task_iterations_failed += u64::from(threads.is_none());
-        threads
-    }
 }

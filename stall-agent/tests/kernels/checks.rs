@@ -4,8 +4,8 @@
 use std::fs;
 
 use stall_agent::check::Answer;
-use stall_agent::kernel::prereq::{Bpf, Evidence, judge};
 use stall_agent::kernel::support;
+use stall_agent::prereq::{Bpf, Evidence, judge};
 
 use crate::all;
 use crate::workspace;

@@ -4,8 +4,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use stall_agent::kernel::catalog::{CATALOG, Kind};
 use stall_agent::kernel::{layout, support};
-use stall_agent::probe::catalog::{CATALOG, Kind};
 
 use crate::model::{
     ARRAY, ENUM, ENUM64, FUNC, FUNC_PROTO, PTR, STRUCT, TYPEDEF, Type, Types, UNION,

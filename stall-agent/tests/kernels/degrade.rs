@@ -6,9 +6,9 @@ use std::fs;
 
 use serde_json::{Value, json};
 use stall_agent::failure::{Failure, code};
+use stall_agent::kernel::catalog::{CATALOG, Kind, Row};
 use stall_agent::kernel::layout;
 use stall_agent::kernel::support::{self, Facts};
-use stall_agent::probe::catalog::{CATALOG, Kind, Row};
 use stall_agent::probe::coverage;
 use stall_agent::probe::plan::{self, Step, Verdict};
 

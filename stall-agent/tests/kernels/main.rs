@@ -10,6 +10,7 @@ mod checks;
 mod cut;
 mod damaged;
 mod degrade;
+mod kept;
 mod model;
 mod page;
 mod rules;
@@ -18,7 +19,7 @@ mod synthetic;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::{Value, json};
 use stall_agent::capture::HookState;
@@ -26,35 +27,8 @@ use stall_agent::kernel::support::{self, Facts};
 use stall_agent::probe::{coverage, plan};
 use stall_common::layout::ABSENT;
 
+use kept::{Found, fixtures, folder, workspace};
 use model::Types;
-
-/// What is found in each kernel, by its name.
-type Found = BTreeMap<String, Value>;
-
-pub(crate) fn workspace() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..")
-}
-
-pub(crate) fn folder() -> PathBuf {
-    workspace().join("tests/fixtures/btf")
-}
-
-/// Name and bytes of each.
-pub(crate) fn fixtures() -> Vec<(String, Vec<u8>)> {
-    let entries = fs::read_dir(folder()).expect("the fixtures are kept");
-    let paths = entries.map(|entry| entry.unwrap().path());
-    let mut all: Vec<_> = paths
-        .filter(|path| path.extension().is_some_and(|kind| kind == "btf"))
-        .map(|path| {
-            (
-                path.file_stem().unwrap().to_string_lossy().into_owned(),
-                fs::read(path).unwrap(),
-            )
-        })
-        .collect();
-    all.sort();
-    all
-}
 
 /// Name and bytes of each, of the synthetic ones too.
 pub(crate) fn all() -> Vec<(String, Vec<u8>)> {

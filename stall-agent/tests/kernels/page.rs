@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use crate::{Found, rules};
+use crate::kept::Found;
+use crate::rules;
 
 const HEAD: &str = "# Kernels\n\n\
     What the agent finds in the type information of kernels, without running them. Made from `tests/fixtures/btf` (Debian's kernels) by the \

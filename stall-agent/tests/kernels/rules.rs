@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
+use stall_agent::kernel::catalog::{CATALOG, Kind, Need, Row};
 use stall_agent::kernel::layout::{Asked, PARTS, Part};
-use stall_agent::probe::catalog::{CATALOG, Kind, Need, Row};
 
 /// Two tables.
 pub(crate) fn write(page: &mut String) {

@@ -3,7 +3,7 @@
 //! The numbers were read once from kernels of other distributions, 5.15, 6.2 and 6.5. Harvester's hosts run 5.14 and
 //! 6.4 of SUSE: 5.14 is 5.15 without `request_queue.disk`, 6.4 lies between 6.2 and 6.5 and has no `block_io_start` either.
 
-use crate::fixtures;
+use crate::kept::fixtures;
 use crate::model::{FUNC_PROTO, PTR, STRUCT, TYPEDEF, Type, Types};
 
 /// The neighbour.

@@ -38,6 +38,8 @@
 //!
 //! Write a function in `held_out.rs` that draws a world, from what [`parts`] has, and add it to the list there.
 
+#![forbid(unsafe_code)]
+
 mod chosen;
 pub mod collect;
 pub mod dice;

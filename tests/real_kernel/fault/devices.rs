@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
 use stall_agent::capture::Op as Seen;
+use stall_tests::loop_device::LoopDevice;
 use stall_tests::scratch::Scratch;
-use stall_tests::staged::loop_device::LoopDevice;
 
 use crate::harness::agent::Agent;
 use crate::harness::load::Load;

@@ -19,29 +19,11 @@ use stall_tests::watching::wait_until_watching;
 
 use super::document;
 use super::kept_back;
+pub(crate) use super::program::program;
 use super::seen::Trace;
 
-/// Names the agent under test.
-const VARIABLE: &str = "STALL_AGENT_BIN";
 const WATCHING_WITHIN: Duration = Duration::from_secs(20);
 const ENDED_WITHIN: Duration = Duration::from_secs(20);
-
-/// The agent under test: `$STALL_AGENT_BIN`, or the release build.
-pub(crate) fn program() -> Result<PathBuf> {
-    let given = std::env::var_os(VARIABLE).map(PathBuf::from);
-    let built = || {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
-        root.unwrap_or(Path::new("."))
-            .join("target/release/stall-agent")
-    };
-    let path = given.unwrap_or_else(built);
-    ensure!(
-        path.is_file(),
-        "there is no agent at {}: run `cargo xtask build`, or set {VARIABLE}",
-        path.display()
-    );
-    Ok(path)
-}
 
 /// A trace to be.
 #[derive(Clone, Debug, Default)]

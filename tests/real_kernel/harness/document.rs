@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use jsonschema::Validator;
 use serde_json::Value;
 
-use super::agent;
+use super::program::program;
 
 /// Reads the one document there must be, and validates it.
 pub(crate) fn one(text: &str) -> Result<Value> {
@@ -28,7 +28,7 @@ pub(crate) fn one(text: &str) -> Result<Value> {
 /// The report that `analyze` makes of a saved capture.
 pub(crate) fn analyzed(capture: &Path) -> Result<Value> {
     let text = stdout(
-        Command::new(agent::program()?)
+        Command::new(program()?)
             .args(["analyze", "--quiet"])
             .arg(capture),
     )?;
@@ -67,7 +67,7 @@ fn validator() -> Result<&'static Validator> {
     if let Some(validator) = VALIDATOR.get() {
         return Ok(validator);
     }
-    let schema = stdout(Command::new(agent::program()?).arg("schema"))?;
+    let schema = stdout(Command::new(program()?).arg("schema"))?;
     let schema = serde_json::from_str(&schema).context("the schema is no JSON document")?;
     let validator = jsonschema::validator_for(&schema)
         .map_err(|error| anyhow::anyhow!("the schema is no JSON Schema: {error}"))?;

@@ -7,7 +7,10 @@ pub(crate) mod document;
 pub(crate) mod ftrace;
 pub(crate) mod kept_back;
 pub(crate) mod load;
+pub(crate) mod notes;
+mod numbers;
 pub(crate) mod on_file;
+mod program;
 pub(crate) mod round;
 pub(crate) mod seen;
 pub(crate) mod skip;
@@ -15,57 +18,5 @@ pub(crate) mod terminal;
 pub(crate) mod test;
 pub(crate) mod urgent;
 
-use std::ops::Range;
-
-use anyhow::{Result, ensure};
-
-/// Says something to whoever asked for it with `--nocapture`.
-macro_rules! note {
-    ($($text:tt)+) => {
-        if $crate::harness::test::notes_are_wanted() {
-            eprintln!("    {}", format_args!($($text)+));
-        }
-    };
-}
-pub(crate) use note;
-
-/// An error that names both numbers, unless they are the same.
-pub(crate) fn same(what: &str, seen: u64, truth: u64) -> Result<()> {
-    note!("{what}: {seen} (truth {truth})");
-    ensure!(
-        seen == truth,
-        "{what}: the agent says {seen}, the truth is {truth}"
-    );
-    Ok(())
-}
-
-/// Two numbers that were to be near each other are not. It takes a busy machine to bring the like about as well as a fault: a witness
-/// that waits for a CPU tells another time. So such a test is repeated; a fault is there again.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub(crate) struct Apart(String);
-
-/// An error that names all numbers, unless the first is within `share` of the truth, or `slack`.
-pub(crate) fn close(what: &str, seen: u64, truth: u64, share: f64, slack: u64) -> Result<()> {
-    let allowed = (truth as f64 * share) as u64 + slack;
-    note!("{what}: {seen} (truth {truth} +- {allowed})");
-    ensure!(
-        seen.abs_diff(truth) <= allowed,
-        Apart(format!(
-            "{what}: the agent says {seen}, the truth is {truth} +- {allowed}"
-        ))
-    );
-    Ok(())
-}
-
-/// An error that names all numbers, unless the first is within the bounds.
-pub(crate) fn between(what: &str, seen: u64, bounds: &Range<u64>) -> Result<()> {
-    note!("{what}: {seen} (within {bounds:?})");
-    ensure!(
-        bounds.contains(&seen),
-        Apart(format!(
-            "{what}: the agent says {seen}, which is not within {bounds:?}"
-        ))
-    );
-    Ok(())
-}
+pub(crate) use notes::note;
+pub(crate) use numbers::{between, close, same};

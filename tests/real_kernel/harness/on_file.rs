@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use stall_common::layout::ABSENT;
 use stall_tests::cgroup::IoGroup;
-use stall_tests::staged::loop_device::LoopDevice;
+use stall_tests::loop_device::LoopDevice;
 use stall_tests::staged::{FileSystem, StagedDisk};
 
 use super::skip::Skip;

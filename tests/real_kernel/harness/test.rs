@@ -6,24 +6,15 @@ use std::time::Instant;
 use anyhow::Result;
 use libtest_mimic::{Completion, Failed, Trial};
 
+use super::notes::note;
+use super::numbers::Apart;
+use super::round;
 use super::skip::{Need, Skip};
-use super::{Apart, note, round};
 
 const ATTEMPTS: usize = 3;
 
-static NOTES: AtomicBool = AtomicBool::new(false);
 /// A trace of this attempt missed events.
 static BLIND: AtomicBool = AtomicBool::new(false);
-
-/// From here on, tests say what they measured.
-pub(crate) fn want_notes() {
-    NOTES.store(true, Ordering::Relaxed);
-}
-
-/// Whether tests say what they measured.
-pub(crate) fn notes_are_wanted() -> bool {
-    NOTES.load(Ordering::Relaxed)
-}
 
 /// A test.
 #[derive(Clone, Copy)]

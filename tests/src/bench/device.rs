@@ -12,7 +12,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 
 use crate::fio::{Engine, Job, Pattern};
-use crate::staged::loop_device::{self, LoopDevice};
+use crate::loop_device::{self, LoopDevice};
 
 const NULL_BLK: &str = "/dev/nullb0";
 const MEMORY: &str = "/dev/shm";

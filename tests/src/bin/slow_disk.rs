@@ -6,7 +6,8 @@
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
-use stall_tests::slow_disk::{daemon, self_test};
+use stall_tests::self_test;
+use stall_tests::slow_disk::daemon;
 
 const USAGE: &str = "\
 slow-disk MOUNT SIZE [THREADS]   mount a slow disk of SIZE bytes on the folder MOUNT

@@ -6,11 +6,10 @@ use std::process::{Command, Output, Stdio};
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
+use super::outcome::{AGENT, Outcome};
 use super::system::word;
-use super::{Outcome, disturbed, hang, incident, iscsi, requeue, rules, stack, suspended};
+use super::{disturbed, hang, incident, iscsi, requeue, rules, stack, suspended};
 
-/// The agent under test.
-pub const AGENT: &str = "/stall-agent";
 /// One of each kind with ext4, and one with XFS.
 pub const DISKS: &[&str] = &["vda", "nvme0n1", "sda", "vdb"];
 

@@ -14,8 +14,8 @@ use nix::time::{ClockId, clock_settime};
 use nix::unistd::Pid;
 use serde_json::Value;
 
-use super::Outcome;
 use super::hang::OneCpu;
+use super::outcome::Outcome;
 use super::rules::{equals_kernel, traced};
 use super::stack::Mapping;
 use super::system::load_with;

@@ -8,9 +8,9 @@ use anyhow::{Context as _, Result, ensure};
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
 
-use super::Outcome;
 use super::host::Hanging;
 use super::incident::readers;
+use super::outcome::Outcome;
 use super::trace::Tracing;
 use crate::block_io::load::Load;
 use crate::clock::monotonic_ns;

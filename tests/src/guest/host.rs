@@ -6,7 +6,7 @@ use std::io::{self, BufRead as _};
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::ASK;
+use super::outcome::ASK;
 
 /// A disk that takes requests and answers none.
 pub struct Hanging {

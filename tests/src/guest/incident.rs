@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::Outcome;
+use super::outcome::Outcome;
 use super::system::mount_at;
 use super::trace::{Report, Tracing};
 use crate::block_io::load::Load;

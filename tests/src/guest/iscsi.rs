@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::Outcome;
 use super::incident::{Scene, names_the_trim, readers, trim_in_between};
+use super::outcome::Outcome;
 use super::system::{disk_of, load_with, loopback_up, said_by};
 use super::trace::Tracing;
 use crate::spawned::{Spawned, wait_until};

@@ -12,6 +12,7 @@ pub mod hang;
 pub mod host;
 pub mod incident;
 pub mod iscsi;
+pub mod outcome;
 pub mod reader;
 pub mod requeue;
 pub mod rules;
@@ -25,22 +26,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-/// Begins each line that counts.
-pub const MARK: &str = "@@ ";
-/// Begins a line that asks the host for something.
-pub const ASK: &str = "@? ";
-/// Begins a line with a capture of a check that failed: its name, and the JSON.
-pub const CAPTURE: &str = "@> ";
-/// The last line.
-pub const END: &str = "@@ end";
-
-/// What a check found.
-pub enum Outcome {
-    /// With what was seen.
-    Passed(String),
-    /// Cannot be shown on this kernel, and why.
-    Skipped(String),
-}
+pub use outcome::{AGENT, ASK, CAPTURE, END, MARK, Outcome};
 
 /// Sets the machine up, runs the checks the kernel's command line asks for, and resets it.
 ///

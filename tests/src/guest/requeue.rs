@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::Outcome;
 use super::ftrace::Traced;
+use super::outcome::Outcome;
 use super::rules::{equals_kernel, traced};
 use super::system::{disk_of, load_with, mount_at};
 use super::trace::Tracing;

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::Outcome;
 use super::host::Hanging;
 use super::incident::Scene;
+use super::outcome::Outcome;
 use super::trace::{Report, Tracing};
 use crate::block_io::load::Load;
 use crate::spawned::{wait_for_d_state, wait_until};

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::Outcome;
+use super::outcome::Outcome;
 use super::rules::equals_kernel;
 use super::system::{load_with, said_by};
 use super::trace::Tracing;

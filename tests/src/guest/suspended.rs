@@ -9,8 +9,8 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use nix::time::ClockId;
 
-use super::Outcome;
 use super::disturbed::{DISK, NODE, READS, read_some, window};
+use super::outcome::Outcome;
 use super::rules::{equals_kernel, traced};
 use crate::clock::monotonic_ns;
 

@@ -10,8 +10,8 @@ use anyhow::{Context as _, Result, bail, ensure};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use super::CAPTURE;
-use super::check::AGENT;
+use super::outcome::AGENT;
+use super::outcome::CAPTURE;
 use crate::spawned::Spawned;
 use crate::watching::wait_until_watching;
 

@@ -15,7 +15,6 @@ pub mod gate;
 pub mod log;
 pub mod op;
 pub mod orphan;
-pub mod self_test;
 pub mod store;
 
 pub use delay::Delay;

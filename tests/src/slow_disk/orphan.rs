@@ -7,8 +7,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::staged::loop_device;
-use crate::staged::mounted;
+use crate::{loop_device, mounted};
 
 const UNMOUNT_WITHIN: Duration = Duration::from_secs(1);
 

@@ -14,10 +14,10 @@ use anyhow::{Result, bail, ensure};
 use super::outcome::Done;
 use crate::block_io::load::Load as Reader;
 use crate::fio::{Engine, Job, Pattern, Running};
+use crate::loop_device::LoopDevice;
 use crate::scratch::Scratch;
 use crate::spawned::find_program;
 use crate::staged::StagedDisk;
-use crate::staged::loop_device::LoopDevice;
 
 /// Programs that are started by each of two threads, at most, per second.
 const STARTS: u32 = 500;

@@ -6,8 +6,6 @@
 
 pub mod control;
 pub mod counters;
-pub mod loop_device;
-pub mod mounted;
 mod parts;
 pub mod queue;
 pub mod sweep;
@@ -21,10 +19,11 @@ use anyhow::{Context as _, Result};
 
 pub use self::control::Daemon;
 pub use self::counters::{InFlight, KernelCounters};
-pub use self::mounted::FileSystem;
-use self::parts::{Parts, Standing, disk_folder, mount_folder};
+use self::parts::{Parts, Standing};
 use self::queue::Queue;
+use self::sweep::{disk_folder, mount_folder};
 use crate::interrupt::{self, TakeDown as _};
+pub use crate::mounted::FileSystem;
 use crate::slow_disk::command::Setting;
 use crate::slow_disk::daemon::Options;
 use crate::slow_disk::{Delay, FILE_NAME, LockMode, Op};
@@ -184,7 +183,7 @@ impl Builder {
 
     fn attach(&self, standing: &mut Standing, folder: &Path) -> Result<(String, u64)> {
         let backing = disk_folder(folder).join(FILE_NAME);
-        let device = loop_device::LoopDevice::attach(&backing, self.block_size)?;
+        let device = crate::loop_device::LoopDevice::attach(&backing, self.block_size)?;
         let identity = (device.name().to_owned(), device.dev());
         standing.tell_daemon(&device.path())?;
         standing.loop_device = Some(device);
@@ -322,7 +321,7 @@ impl StagedDisk {
             let Some((file_system, folder)) = standing.mounted.take() else {
                 return Ok(());
             };
-            mounted::unmount(&folder, parts::UNMOUNT_WITHIN)?;
+            crate::mounted::unmount(&folder, parts::UNMOUNT_WITHIN)?;
             file_system.mount(&self.device(), &folder, &self.mount_options)?;
             standing.mounted = Some((file_system, folder));
             Ok(())

@@ -3,7 +3,7 @@
 //! Contract: parts are entered as they come to be; taking down is idempotent, goes on when a step
 //! fails, and after it nothing can be entered any more.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -11,11 +11,11 @@ use anyhow::{Result, bail};
 use tempfile::TempDir;
 
 use super::control::Daemon;
-use super::loop_device::LoopDevice;
-use super::mounted::{FileSystem, unmount};
 use super::queue::Queue;
-use super::sweep::Claim;
+use super::sweep::{Claim, disk_folder, mount_folder};
 use crate::interrupt::TakeDown;
+use crate::loop_device::LoopDevice;
+use crate::mounted::{FileSystem, unmount};
 use crate::slow_disk::command::Command;
 use crate::spawned;
 
@@ -102,16 +102,6 @@ impl Standing {
             }
         }
     }
-}
-
-/// Where the slow disk's own file system is mounted.
-pub(super) fn disk_folder(folder: &Path) -> PathBuf {
-    folder.join("disk")
-}
-
-/// Where the staged file system is mounted.
-pub(super) fn mount_folder(folder: &Path) -> PathBuf {
-    folder.join("mount")
 }
 
 fn report(result: Result<()>) {

@@ -13,9 +13,8 @@ use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use nix::mount::{MntFlags, umount2};
 
-use super::loop_device;
-use super::mounted::mount_points;
-use super::parts::{disk_folder, mount_folder};
+use crate::loop_device;
+use crate::mounted::mount_points;
 use crate::spawned::wait_until;
 
 /// How the folders of staged disks are called.
@@ -91,4 +90,14 @@ fn detach_mount(point: &Path) -> Result<()> {
         Ok(()) | Err(Errno::EINVAL | Errno::ENOENT) => Ok(()),
         Err(errno) => Err(errno).with_context(|| format!("detaching {}", point.display())),
     }
+}
+
+/// Where the slow disk's own file system is mounted.
+pub(super) fn disk_folder(folder: &Path) -> PathBuf {
+    folder.join("disk")
+}
+
+/// Where the staged file system is mounted.
+pub(super) fn mount_folder(folder: &Path) -> PathBuf {
+    folder.join("mount")
 }

@@ -15,9 +15,9 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 
 use super::StagedDisk;
-use super::mounted::MountEntry;
 use crate::cgroup::IoGroup;
 use crate::interrupt::{self, TakeDown};
+use crate::mounted::MountEntry;
 use crate::scratch::Scratch;
 use crate::spawned::{Spawned, find_program};
 

@@ -160,3 +160,10 @@ pub(crate) fn image(folder: &Path) -> Option<PathBuf> {
                 .is_some_and(|name| name.to_string_lossy().starts_with("vmlinuz"))
     })
 }
+
+/// Those of some kernels, each once.
+pub(crate) fn architectures(kernels: &[Kernel]) -> Vec<Arch> {
+    let all = [Arch::Amd64, Arch::Arm64].into_iter();
+    all.filter(|arch| kernels.iter().any(|kernel| kernel.arch == *arch))
+        .collect()
+}

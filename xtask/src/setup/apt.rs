@@ -5,7 +5,7 @@ use std::process::Command;
 use anyhow::{Result, bail};
 use nix::unistd::geteuid;
 
-use super::say;
+use super::say::say;
 use crate::process;
 
 /// Whether packages can be installed at all.

@@ -10,7 +10,8 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result};
 
-use super::{pins, say};
+use super::pins;
+use super::say::say;
 use crate::process;
 use crate::workspace::{self, Workspace};
 

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
-use super::say;
+use super::say::say;
 use crate::process;
 use crate::toolchain::Toolchain;
 use crate::workspace::Workspace;

@@ -2,7 +2,8 @@
 
 use anyhow::Result;
 
-use super::{apt, say};
+use super::apt;
+use super::say::say;
 use crate::process;
 
 /// A program, and the Debian package it comes in.

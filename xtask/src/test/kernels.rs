@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 use super::tally::Tally;
-use crate::lab::kernel::Kernel;
+use crate::lab::kernel::{Kernel, architectures};
 use crate::process;
 use crate::vm::{self, Downloads, Wanted};
 use crate::workspace::Workspace;
@@ -29,7 +29,7 @@ pub(super) enum Plan {
 /// Gets the parts, or says why not.
 pub(super) fn plan(workspace: &Workspace) -> Result<Plan> {
     let kernels = vm::chosen(&KERNELS)?;
-    for arch in vm::architectures(&kernels) {
+    for arch in architectures(&kernels) {
         if !has_standard_library(arch.target()) {
             let target = arch.target();
             return Ok(Plan::Skip(format!(

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 
 use super::emulators::Emulators;
-use super::machine::Running;
+use super::running::Running;
 use crate::process;
 
 /// Of each disk, bytes.

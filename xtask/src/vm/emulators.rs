@@ -5,9 +5,8 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use super::parts::architectures;
 use crate::lab::apt::Apt;
-use crate::lab::kernel::{Arch, Kernel};
+use crate::lab::kernel::{Arch, Kernel, architectures};
 use crate::process;
 use crate::setup;
 

@@ -11,6 +11,7 @@ use anyhow::{Context as _, Result, bail};
 
 use super::disks::{Disk, KINDS};
 use super::parts::Parts;
+use super::running::Running;
 use super::turn::Turn;
 use crate::lab::kernel::Arch;
 
@@ -48,17 +49,6 @@ fn play(parts: &Parts, turn: &Turn, within: Duration, said: &mut Vec<String>) ->
     let log = parts.folder.join(format!("{}.console", turn.name));
     fs::write(&log, console.unmarked.join("\n"))?;
     ended.with_context(|| format!("{} (all of it: {})", console.last(), log.display()))
-}
-
-/// Ended by its own pid, however we end.
-pub(super) struct Running(pub(super) Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // It may have ended.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 fn command(parts: &Parts, turn: &Turn, within: Duration, disks: &[Disk]) -> Result<Command> {

@@ -13,7 +13,7 @@ use super::disks::Images;
 use super::emulators::Emulators;
 use crate::build::linker_variable;
 use crate::lab::cpio::Archive;
-use crate::lab::kernel::{self, Arch, Kernel};
+use crate::lab::kernel::{self, Arch, Kernel, architectures};
 use crate::lab::userland::Userland;
 use crate::lab::{self, modules};
 use crate::objcopy::Objcopy;
@@ -81,13 +81,6 @@ impl Downloads {
         let found = self.userlands.iter().find(|(other, _)| *other == arch);
         Ok(&found.context("every architecture has a userland")?.1)
     }
-}
-
-/// Those of some kernels, each once.
-pub(crate) fn architectures(kernels: &[Kernel]) -> Vec<Arch> {
-    let all = [Arch::Amd64, Arch::Arm64].into_iter();
-    all.filter(|arch| kernels.iter().any(|kernel| kernel.arch == *arch))
-        .collect()
 }
 
 /// Everything a machine needs.

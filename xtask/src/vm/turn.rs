@@ -2,7 +2,7 @@
 //!
 //! Contract: every check that is wanted has its turn in one of them.
 
-use super::Wanted;
+use super::wanted::{ALL, Wanted};
 use crate::lab::kernel::{Arch, Kernel};
 
 /// A check of `stall_tests::guest`. When an x86 machine wakes, its firmware starts the CPU that is out, too, which then waits in
@@ -59,7 +59,7 @@ fn sleeps_with_one_cpu(kernel: &Kernel) -> bool {
 
 /// As `stall_tests::guest` understands what is asked for.
 fn wants_sleep(checks: &str) -> bool {
-    checks == super::ALL || checks.split(',').any(|text| SUSPENDED.contains(text))
+    checks == ALL || checks.split(',').any(|text| SUSPENDED.contains(text))
 }
 
 #[cfg(test)]

@@ -68,6 +68,13 @@ fn exchange(served: &mut [Served<'_>], one: usize, other: usize) {
     [served[other].request, served[one].request] = requests;
 }
 
+/// Whose requests, and what they asked for.
+pub(super) type Group = (u32, Op);
+
+pub(super) const fn group(request: &EndedRequest) -> Group {
+    (request.actor, request.op)
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::super::test_capture::{MS, START, ended};
@@ -124,11 +131,4 @@ mod tests {
         ];
         assert_eq!(actors(&later), [VM, TRIM]);
     }
-}
-
-/// Whose requests, and what they asked for.
-pub(super) type Group = (u32, Op);
-
-pub(super) const fn group(request: &EndedRequest) -> Group {
-    (request.actor, request.op)
 }

@@ -150,7 +150,10 @@ impl Sums {
         let mut lost_ns = BTreeMap::new();
         for (victim, mut spans) in spans {
             spans.sort_unstable();
-            let lost: u64 = join(spans, 0).iter().map(|(from, to)| to - from).total();
+            let lost: u64 = join(spans, 0)
+                .iter()
+                .map(|(from, to)| to.saturating_sub(*from))
+                .total();
             lost_ns.insert(victim, lost);
             // A victim with many requests at once weighs by the time it lost.
             if let Some(sums) = by_victim.get_mut(&victim) {

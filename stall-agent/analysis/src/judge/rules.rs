@@ -51,8 +51,6 @@ pub(super) const CPU_SHARE: f64 = 0.2;
 /// `no_stall` is sure when no workload spent more than this part of the window waiting for storage in a way that no
 /// request shows.
 pub(super) const CALM_SHARE: f64 = 0.05;
-/// A task that falls asleep so soon after a discard was submitted waits for it.
-pub(crate) const SAME_SLEEP_NS: u64 = 10_000_000;
 /// A window shorter than this is judged at low confidence.
 pub(super) const SHORT_WINDOW_NS: u64 = 5_000_000_000;
 /// Lost requests, records or sleeps from this part on lower the confidence by one level, and from the second to low.

@@ -11,15 +11,14 @@ mod resolve;
 mod state;
 mod transport;
 
-use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
-use std::path::Path;
-
 pub use counters::{in_flight, stat, stats};
 pub use facts::facts;
 pub use resolve::{ResolveError, resolve};
 pub use state::{is_trouble, state};
 
 use super::HostRoot;
+pub use super::device_number::number_of_node;
+use super::device_number::{is_plain, number_in, sysfs_name};
 
 /// A whole disk, not a partition.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -57,24 +56,6 @@ pub fn by_number(root: &HostRoot, major: u32, minor: u32) -> Option<WholeDisk> {
     disks(root).into_iter().find(has)
 }
 
-/// Number of the block device that a path in `/dev` stands for.
-#[must_use]
-pub fn number_of_node(root: &HostRoot, node: &Path) -> Option<(u32, u32)> {
-    let by_name = || {
-        let name = node.strip_prefix("/dev").ok()?.to_str()?;
-        let directory = format!("sys/class/block/{}", sysfs_name(name));
-        is_plain(name)
-            .then(|| number_in(root, &directory))
-            .flatten()
-    };
-    let by_node = || {
-        let metadata = root.path(node).metadata().ok()?;
-        let device = metadata.file_type().is_block_device();
-        device.then(|| split_number(metadata.rdev())).flatten()
-    };
-    by_name().or_else(by_node)
-}
-
 fn whole_disk(root: &HostRoot, name: &str) -> WholeDisk {
     WholeDisk {
         name: name.replace('!', "/"),
@@ -97,32 +78,6 @@ fn directory(disk: &str) -> String {
 
 fn partition_directory(disk: &str, partition: &str) -> String {
     format!("{}/{}", directory(disk), sysfs_name(partition))
-}
-
-/// sysfs cannot have a slash in a name (`cciss/c0d0`) and has an exclamation mark.
-fn sysfs_name(name: &str) -> String {
-    name.replace('/', "!")
-}
-
-/// Not a way out of the directory it is looked up in.
-fn is_plain(name: &str) -> bool {
-    !name.is_empty() && name != "." && name != ".." && !name.starts_with('/')
-}
-
-fn number_in(root: &HostRoot, directory: &str) -> Option<(u32, u32)> {
-    parse_number(&root.value(format!("{directory}/dev"))?)
-}
-
-/// `259:6`
-fn parse_number(text: &str) -> Option<(u32, u32)> {
-    let (major, minor) = text.split_once(':')?;
-    Some((major.parse().ok()?, minor.parse().ok()?))
-}
-
-pub(super) fn split_number(device: u64) -> Option<(u32, u32)> {
-    let major = u32::try_from(nix::sys::stat::major(device)).ok()?;
-    let minor = u32::try_from(nix::sys::stat::minor(device)).ok()?;
-    Some((major, minor))
 }
 
 /// `nvme0c1n2` is a path to `nvme0n2` (nvme_mpath_alloc_disk in drivers/nvme/host/multipath.c).

@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 
 use super::{
     HostRoot, WholeDisk, by_name, by_number, directory, disks, multipath_disks, number_of_node,
-    parse_number, partition_names, split_number,
+    partition_names,
 };
+use crate::device_number::{parse_number, split_number};
 use crate::mounts::{Entry, Mounts};
 
 /// Disks named in a message.

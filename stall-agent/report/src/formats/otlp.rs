@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use crate::Report;
 use crate::incident::incident;
 use crate::model::Severity;
-use crate::sheet::word;
 use crate::text::escape;
+use crate::text::word;
 
 /// One `LogsData` in a line, with its line feed.
 #[must_use]

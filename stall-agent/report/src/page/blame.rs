@@ -6,7 +6,7 @@ use maud::{Markup, html};
 
 use super::{figure, foreign};
 use crate::model::{Blame, BlameCell, BlameRow, Op, Origin};
-use crate::sheet::word;
+use crate::text::word;
 use crate::{Report, duration};
 
 const VICTIMS: usize = 10;

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::{distribution, figure, foreign};
 use crate::model::{Device, Exposure, Operation, Side};
-use crate::sheet::word;
+use crate::text::word;
 use crate::{Report, duration};
 
 pub(super) fn section(report: &Report) -> Markup {

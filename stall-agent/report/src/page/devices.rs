@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use super::{figure, foreign};
 use crate::Report;
 use crate::model::{Device, Operation};
-use crate::sheet::word;
+use crate::text::word;
 
 pub(super) fn section(report: &Report) -> Markup {
     let used = report.devices.iter().enumerate();

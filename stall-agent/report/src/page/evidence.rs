@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use super::foreign;
 use crate::Report;
 use crate::model::{Evidence, Hypothesis, Standing};
-use crate::sheet::word;
+use crate::text::word;
 
 pub(super) fn section(report: &Report) -> Markup {
     let mut weighed: Vec<&Hypothesis> = report.verdict.hypotheses.iter().collect();

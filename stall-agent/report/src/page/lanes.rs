@@ -11,7 +11,7 @@ use super::stacks::Stacks;
 use super::time_axis::{Column, TimeAxis};
 use super::{figure, foreign};
 use crate::model::{BlockedTask, Reason};
-use crate::sheet::word;
+use crate::text::word;
 use crate::{Report, duration};
 
 /// Threads drawn.

@@ -6,7 +6,7 @@ use super::stacks;
 use super::verdict::more;
 use super::{figure, foreign};
 use crate::model::{Chain, ChainEnd, DiscardGroup};
-use crate::sheet::word;
+use crate::text::word;
 use crate::{Report, duration};
 
 const GROUPS: usize = 10;

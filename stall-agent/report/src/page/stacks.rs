@@ -4,7 +4,7 @@ use maud::{Markup, Render, html};
 
 use super::foreign;
 use crate::model::{BlockedTask, Reason};
-use crate::sheet::word;
+use crate::text::word;
 use crate::{Report, duration, thousands};
 
 /// Of one thread.

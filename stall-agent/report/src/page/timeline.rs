@@ -7,7 +7,7 @@ use maud::{Markup, html};
 use super::heat::{self, Heat, LEVELS, WIDTH, stretched};
 use super::path::Path;
 use super::time_axis::{Column, TimeAxis};
-use super::usage::{self, Usage};
+use super::usage::Usage;
 use super::{foreign, older};
 use crate::model::Device;
 use crate::{Report, duration, share, thousands};
@@ -236,16 +236,6 @@ fn heat_legend() -> Markup {
             }
             svg.ramp width="24" height="12" aria-hidden="true" { rect.shade.s3 width="24" height="12" {} }
             " a discard in flight"
-        }
-    }
-}
-
-/// The colour of a slot, striped when it is the culprits'.
-pub(super) fn swatch(slot: usize) -> Markup {
-    html! {
-        svg.swatch width="14" height="14" aria-hidden="true" {
-            rect class={ "u" (slot) } width="14" height="14" {}
-            @if slot < usage::CULPRITS { rect.stripes width="14" height="14" {} }
         }
     }
 }

@@ -7,7 +7,6 @@ use maud::{Markup, html};
 use super::heat::{WIDTH, stretched};
 use super::path::Path;
 use super::time_axis::{Column, TimeAxis};
-use super::timeline::swatch;
 use super::{figure, foreign};
 use crate::model::Device;
 use crate::{Report, share};
@@ -102,7 +101,7 @@ impl Usage {
             (foreign::short(&actor.label))
             @for (index, used) in uses.filter(|(_, used)| used.device_share.is_some_and(|part| part >= 0.001)) {
                 span.muted {
-                    " " (super::super::sheet::word(&used.op)) " "
+                    " " (crate::text::word(&used.op)) " "
                     (figure::part(&format!("/actors/{number}/uses/{index}"), "device_share", used.device_share))
                 }
             }
@@ -162,4 +161,14 @@ fn sums(
         sums[slot] += row.device_ns as f64;
     }
     sums
+}
+
+/// The colour of a slot, striped when it is the culprits'.
+pub(super) fn swatch(slot: usize) -> Markup {
+    html! {
+        svg.swatch width="14" height="14" aria-hidden="true" {
+            rect class={ "u" (slot) } width="14" height="14" {}
+            @if slot < CULPRITS { rect.stripes width="14" height="14" {} }
+        }
+    }
 }

@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use super::{figure, foreign};
 use crate::Report;
 use crate::model::{Culprit, Sleep, Waiter};
-use crate::sheet::word;
+use crate::text::word;
 
 const CULPRITS: usize = 5;
 const WAITERS: usize = 10;

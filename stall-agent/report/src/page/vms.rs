@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use super::{figure, foreign};
 use crate::Report;
 use crate::model::{Vm, VmDisk, VmLayer};
-use crate::sheet::word;
+use crate::text::word;
 
 const VMS: usize = 40;
 

@@ -1,9 +1,9 @@
 //! Devices: latency by operation, with a bar that shows where most requests are and where the tail is.
 
 use super::paper::{Align, Column, Paper};
-use super::word;
 use crate::model::{Device, Distribution, Operation, Stall};
 use crate::summary::OLD_NS;
+use crate::text::word;
 use crate::{Report, duration, share, thousands};
 
 /// Operation, number, median, 99th percentile, longest, bar.

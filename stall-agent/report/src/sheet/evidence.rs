@@ -1,9 +1,9 @@
 //! Why: what speaks for the verdict and against it, and what else was weighed.
 
 use super::paper::Paper;
-use super::word;
 use crate::Report;
 use crate::model::{Hypothesis, Standing};
+use crate::text::word;
 
 pub(super) fn write(paper: &mut Paper, report: &Report) {
     let mut weighed = report.verdict.hypotheses.iter().peekable();

@@ -64,10 +64,3 @@ fn head(paper: &mut Paper, report: &Report) {
         paper.text_at(0, &format!("Less sure because {}.", lowered.text));
     }
 }
-
-/// A value's name in the JSON, as words.
-pub fn word(value: &impl serde::Serialize) -> String {
-    let name = serde_json::to_value(value).ok();
-    let name = name.as_ref().and_then(serde_json::Value::as_str);
-    name.unwrap_or("?").replace('_', " ")
-}

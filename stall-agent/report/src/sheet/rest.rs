@@ -1,8 +1,8 @@
 //! Virtual machines, discards, and what was lost.
 
 use super::paper::{Align, Column, Paper, most};
-use super::word;
 use crate::model::{DiscardGroup, Vm, VmDisk};
+use crate::text::word;
 use crate::{Report, bytes, duration, thousands};
 
 const VMS: usize = 12;

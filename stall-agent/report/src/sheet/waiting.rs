@@ -1,10 +1,10 @@
 //! Who waited, for whom, and in which sleep.
 
 use super::paper::{Align, Column, Paper, most};
-use super::word;
 use crate::model::{BlameRow, BlockedTask, Chain, ChainEnd, ChainLink, Culprit};
 use crate::summary::{in_order, waiter};
 use crate::text::cut;
+use crate::text::word;
 use crate::{Report, duration, share, thousands};
 
 const CULPRITS: usize = 5;

@@ -5,7 +5,7 @@
 
 use stall_common::layout::{ABSENT, Layout};
 
-use crate::probe::catalog::Need;
+use crate::kernel::catalog::Need;
 
 /// Fields that serve one purpose.
 pub struct Part {

@@ -99,7 +99,7 @@ fn bpf() -> Bpf {
     match aya::sys::is_map_supported(MapType::Array) {
         Ok(true) => Bpf::Works,
         Ok(false) => Bpf::Refused("it knows no maps".to_owned()),
-        Err(error) => Bpf::Refused(crate::output::reason(&error.io_error)),
+        Err(error) => Bpf::Refused(crate::file::reason(&error.io_error)),
     }
 }
 
@@ -130,9 +130,7 @@ impl From<Result<Facts, SupportError>> for KernelTypes {
             Err(SupportError::NoBtf { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
                 Self::Absent
             }
-            Err(SupportError::NoBtf { source, .. }) => {
-                Self::Unusable(crate::output::reason(&source))
-            }
+            Err(SupportError::NoBtf { source, .. }) => Self::Unusable(crate::file::reason(&source)),
             Err(SupportError::Btf(error)) => Self::Unusable(error.to_string()),
             Err(SupportError::Layout(error)) => Self::Unfit(error.to_string()),
         }

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::*;
+use crate::kernel::catalog::{CATALOG, Kind};
 use crate::kernel::support::{self, Facts};
-use crate::probe::catalog::{CATALOG, Kind};
 
 /// Every field there is.
-const RECENT: &[u8] = include_bytes!("../../../../tests/fixtures/btf/6.18.15+deb13-amd64.btf");
+const RECENT: &[u8] = include_bytes!("../../../tests/fixtures/btf/6.18.15+deb13-amd64.btf");
 
 /// What a kernel has that has every hook of the catalog.
 fn facts() -> Facts {

@@ -1,10 +1,11 @@
 //! From evidence to capabilities; pure.
 
-use super::{Bpf, Capability, Evidence, KernelTypes, State};
+use super::capability::{Capability, State};
+use super::evidence::{Bpf, Evidence, KernelTypes};
 use crate::confine::capability::{self as capabilities, Until};
 use crate::failure::code;
+use crate::kernel::catalog::Need;
 use crate::kernel::support::Facts;
-use crate::probe::catalog::Need;
 use crate::probe::coverage;
 use crate::probe::plan::{self, Step};
 use stall_capture::HookState;

@@ -9,10 +9,10 @@ use std::fmt;
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::{Delay, Op, OpRecord};
 use crate::block_io::Direct;
 use crate::clock::monotonic_ns;
 use crate::intervals::percentile;
+use crate::slow_disk::{Delay, Op, OpRecord};
 use crate::staged::StagedDisk;
 
 /// What is set, in microseconds, and how often it is measured.

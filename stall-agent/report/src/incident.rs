@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use sha2::{Digest as _, Sha256};
 
+use super::kind::kind as in_words;
 use super::model::{
     AdviceWhen, BlameRow, CauseShare, Episode, Incident, Kind, Party, PartyKind, Severity, Waiter,
     Workload,
 };
-use super::summary::kind as in_words;
 use super::text::{cut, escape};
 use super::who::{Who, Workloads};
 use super::{Report, share};

@@ -5,6 +5,7 @@
 
 mod formats;
 mod incident;
+mod kind;
 pub mod model;
 mod page;
 mod schema;
@@ -19,11 +20,12 @@ pub use formats::{
     node_problem_code, one_line, otlp,
 };
 pub use incident::incident;
+pub use kind::kind as kind_in_words;
 pub use model::{Report, SCHEMA};
 pub use page::page;
 pub use schema::schema;
 pub use sheet::{Paint, sheet, sheet_within};
-pub use summary::{headline, kind as kind_in_words, lost, summary, summary_within};
+pub use summary::{headline, lost, summary, summary_within};
 pub use text::{bytes, cut, duration, escape, factor, share, thousands, width, word, wrap};
 
 /// The report on a recorded capture. Through JSON, as the analysis rests on this crate as it is outside its own tests.

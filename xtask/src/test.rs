@@ -90,11 +90,14 @@ impl Run<'_> {
         self.check("tidy", || tidy::run(workspace));
         match Kept::get(workspace) {
             Ok(kept) => {
-                self.check("licences and origins", || kept.deny(workspace));
+                self.check("licenses and origins", || kept.deny(workspace));
                 self.check("manifests", || kept.manifests(workspace));
+                self.check("spelling", || {
+                    kept.spelling(workspace, &tidy::files(workspace)?)
+                });
             }
             Err(error) => {
-                for name in ["licences and origins", "manifests"] {
+                for name in ["licenses and origins", "manifests", "spelling"] {
                     self.skip(name, &format!("{error:#}"));
                 }
             }

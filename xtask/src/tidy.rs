@@ -1,6 +1,7 @@
 //! `cargo xtask tidy`: the rules of the sources that neither rustfmt nor clippy holds.
 //!
-//! Every `.rs` file starts with a `//!` header, no line of anything trails whitespace, and links between documents lead somewhere.
+//! Every `.rs` file starts with a `//!` header, no line of anything trails whitespace, and links between documents lead
+//! somewhere. Prose has at most 100 columns, `README.md` fits one screen, and phrases that nobody understood stay out.
 //! Each rule is a pure function of a file's text.
 
 use std::fs;
@@ -12,6 +13,12 @@ use crate::process;
 use crate::workspace::Workspace;
 
 const KINDS: [&str; 5] = ["md", "rs", "sh", "toml", "yaml"];
+/// Of a line of a document, outside of tables and code.
+const COLUMNS: usize = 100;
+/// Lines of `README.md`, without its pictures.
+const SCREEN: usize = 60;
+/// `phrase => what to write instead`, a line each: phrases that were mended, in lower case.
+const PHRASES: &str = include_str!("../phrases.txt");
 
 /// Prints `path:line: rule` for each breach, and fails when there is one.
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {
@@ -31,8 +38,8 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     Ok(())
 }
 
-/// What git knows or would add, seen from the workspace.
-fn files(workspace: &Workspace) -> Result<Vec<PathBuf>> {
+/// What git knows or would add, of [`KINDS`], seen from the workspace.
+pub(crate) fn files(workspace: &Workspace) -> Result<Vec<PathBuf>> {
     let mut git = workspace.git();
     git.args(["ls-files", "--cached", "--others", "--exclude-standard"]);
     let list = process::read(&mut git).context("git does not say which files there are")?;
@@ -53,7 +60,8 @@ fn breaches(path: &Path, text: &str, exists: impl Fn(&Path) -> bool) -> Vec<(usi
         breaches.push((1, rule.to_owned()));
     }
     let mut code = false;
-    for (number, line) in text.split('\n').enumerate() {
+    let mut lines = text.split('\n').enumerate().peekable();
+    while let Some((number, line)) = lines.next() {
         if line.ends_with([' ', '\t', '\r']) {
             breaches.push((number + 1, "has trailing whitespace".to_owned()));
         }
@@ -61,9 +69,40 @@ fn breaches(path: &Path, text: &str, exists: impl Fn(&Path) -> bool) -> Vec<(usi
         if is("md") && !code {
             let lost = targets(line).filter(|target| !exists(&resolve(path, target)));
             breaches.extend(lost.map(|to| (number + 1, format!("links to {to}: not there"))));
+            if is_wide(line) {
+                breaches.push((number + 1, format!("has more than {COLUMNS} columns")));
+            }
+        }
+        if is("md") || is("rs") {
+            let next = lines.peek().map_or("", |(_, next)| next);
+            let found = mended(line, next);
+            let rule = |(phrase, instead)| format!("says \"{phrase}\": write \"{instead}\"");
+            breaches.extend(found.map(|found| (number + 1, rule(found))));
         }
     }
+    let is_text = |line: &&str| !line.starts_with("![");
+    if path == Path::new("README.md") && text.lines().filter(is_text).count() > SCREEN {
+        let rule =
+            format!("has more than {SCREEN} lines: move what is not needed at first to docs/");
+        breaches.push((SCREEN + 1, rule));
+    }
     breaches
+}
+
+/// Prose that could be broken: not a table, not indented code, not a single long word such as a link.
+fn is_wide(line: &str) -> bool {
+    let prose = line.trim();
+    let exempt = prose.starts_with('|') || line.starts_with("    ") || !prose.contains(' ');
+    !exempt && line.chars().count() > COLUMNS
+}
+
+/// Phrases that begin in this line, which may end in the next, with what to write instead.
+fn mended(line: &str, next: &str) -> impl Iterator<Item = (&'static str, &'static str)> {
+    let line = line.to_lowercase();
+    let both = format!("{} {}", line.trim(), next.trim().to_lowercase());
+    let end = line.trim().len();
+    let phrases = PHRASES.lines().filter_map(|line| line.split_once(" => "));
+    phrases.filter(move |(phrase, _)| both.find(phrase).is_some_and(|at| at < end))
 }
 
 /// The files of `[text](target)`, outside of code, without the part behind `#`.
@@ -104,6 +143,45 @@ mod tests {
         assert_eq!(lines("a.rs", "//! Says what it is.\n\nfn a() {}\n"), [0; 0]);
         assert_eq!(lines("a.rs", "use std::fs;\n//! Late.\n"), [1]);
         assert_eq!(lines("a.toml", "a\nb \nc\t\nd\r\n"), [2, 3, 4]);
+    }
+
+    #[test]
+    fn prose_is_narrow_and_the_readme_short() {
+        let word = "word ".repeat(21);
+        let wide = word.trim();
+        let of = |text: &str| lines("docs/report.md", text);
+        assert_eq!(of(wide), [1]);
+        assert_eq!(of(&format!("- a\n  {wide}")), [2]);
+        let full = format!("{}s", &wide[..99]);
+        for text in [&full, &format!("| {wide} |"), &format!("    {wide}")] {
+            assert_eq!(of(text), [0; 0], "{text}");
+        }
+        assert_eq!(of(&format!("```\n{wide}\n```")), [0; 0]);
+        assert_eq!(of(&"a".repeat(101)), [0; 0]);
+        let readme = format!("![a](docs/report.md)\n{}", "a\n".repeat(SCREEN));
+        assert_eq!(lines("README.md", &readme), [0; 0]);
+        assert_eq!(lines("README.md", &format!("{readme}a\n")), [SCREEN + 1]);
+    }
+
+    #[test]
+    fn phrases_that_were_mended_stay_out() {
+        let phrase = PHRASES.split(" => ").next().unwrap();
+        let (first, rest) = phrase.rsplit_once(' ').unwrap();
+        assert_eq!(lines("a.md", &format!("It is {phrase}.")), [1]);
+        assert_eq!(
+            lines("a.md", &format!("b\nIt is {first}\n  {rest} it.")),
+            [2]
+        );
+        assert_eq!(
+            lines("a.rs", &format!("//! A.\nlet it = \"{phrase}\";")),
+            [2]
+        );
+        assert_eq!(lines("a.toml", phrase), [0; 0]);
+        for line in PHRASES.lines() {
+            let (phrase, instead) = line.split_once(" => ").unwrap();
+            assert_eq!(phrase, phrase.to_lowercase());
+            assert!(!instead.is_empty() && !instead.contains(phrase), "{line}");
+        }
     }
 
     #[test]

@@ -1,7 +1,9 @@
-//! The pages of the documentation define every field and value of the JSON documents, and nothing else.
+//! The pages of the documentation define every field and value of the JSON documents, and nothing else; the commands they
+//! show work.
 
 #![expect(clippy::unwrap_used, reason = "what cannot be had fails the test")]
 
+mod commands;
 mod sections;
 
 use sections::{Sections, defined, documented, missing, optional};

@@ -14,7 +14,7 @@ use crate::{counter, loss, record};
 #[map]
 static ACTORS: HashMap<u32, Actor> = HashMap::with_max_entries(4096, 0);
 
-/// Ids given so far, less [`FIRST`].
+/// Ids assigned so far, less [`FIRST`].
 #[map]
 static ACTOR_IDS: Array<u64> = Array::with_max_entries(1, 0);
 
@@ -34,8 +34,8 @@ fn known(tgid: u32, start_boottime_ns: u64) -> Option<u32> {
     (known.start_boottime_ns == start_boottime_ns).then_some(known.id)
 }
 
-/// A process ends with its group leader, and says so. Its requests carry the id on. What threads that outlive it still submit
-/// begins another one, which the next of them to exit ends.
+/// Ends an actor when its group leader exits, and sends a record. Its requests keep the id. Threads that outlive the leader
+/// become another actor when they submit, which ends with the next of them that exits.
 #[inline(always)]
 pub(crate) fn exited(leader: Task) {
     let tgid = leader.tid();
@@ -78,11 +78,11 @@ fn introduce(tgid: u32, leader: Task<Either>, start_boottime_ns: u64) -> u32 {
         reserved: 0,
     };
     if ACTORS.insert(tgid, actor, BPF_NOEXIST.into()).is_err() {
-        // Another thread of it was faster, and this number stays unused.
+        // Another thread of the process was faster; this number stays unused.
         if let Some(known) = known(tgid, start_boottime_ns) {
             return known;
         }
-        // Replaces the ended process whose tgid is used again.
+        // Replaces the exited process whose tgid was reused.
         if ACTORS.insert(tgid, actor, 0).is_err() {
             loss::count(Loss::ActorsFull);
             return UNKNOWN;

@@ -31,15 +31,15 @@ pub(crate) unsafe fn increment(counter: *mut u32) {
     }
 }
 
-/// Times a number is tried to be taken.
+/// Allocation attempts.
 const ATTEMPTS: u32 = 4;
 
-/// Takes the next number of a counter, for whose number nothing else adds: nobody else gets it. `None` when others came in
-/// between each time; what was tried then stays unused.
+/// Allocates the next number of a counter that only this function increments. `None` when others interfered in every attempt;
+/// the numbers tried then stay unused.
 ///
-/// An addition that returns what was there is 5.12's, and older kernels refuse a program that has one even where it is never run. So
-/// the counter is read before and after. When it grew by one, the only addition in between was this one; and as each addition makes
-/// another step, no two callers see the same. It makes no difference whether who comes in between is another CPU or an interrupt.
+/// We avoid `BPF_FETCH` atomics: kernels before 5.12 reject any program that contains one. So the counter is read before and
+/// after the addition. If it grew by one, this was the only addition, and no other caller sees the same step. Another CPU and an
+/// interrupt are the same case.
 ///
 /// # Safety
 ///
@@ -61,9 +61,9 @@ pub(crate) unsafe fn take(counter: *mut u64) -> Option<u64> {
     None
 }
 
-/// The value, which is below 1,024, in a way that the compiler knows nothing more of it. What it
-/// knows of a range it uses to test another register than the one that is then added to a
-/// pointer, which the verifier refuses. An empty template would put two lines of debugging
+/// The value, which is below 1,024, hidden from the compiler's range analysis. The compiler would
+/// otherwise test another register than the one it then adds to a pointer, which the verifier
+/// refuses. An empty template would put two lines of debugging
 /// information on one instruction, which the kernel refuses too.
 #[inline(always)]
 pub(crate) fn opaque(mut value: u64) -> u64 {

@@ -1,18 +1,18 @@
 //! Discards: the clock of their time in flight, and their sums by origin.
 //!
-//! A clock is started by whoever inserts its disk into `CLOCKS_GOING`, and stopped by whoever deletes it: of several at once,
-//! one succeeds, on every kernel. (That an atomic addition returns what was there is 5.12's.) Insertions and deletions take turns,
-//! so starts and stops do; that they are added to the clock's word in another order is nothing, as additions commute. A start is
-//! added before the insertion, and taken back if that fails, a stop after the deletion: so no stop is ever there without its
-//! start, which would read as hours.
+//! Inserting a disk into `CLOCKS_GOING` starts its clock, deleting it stops the clock: of several CPUs at once exactly one
+//! succeeds, on every kernel. (Atomic additions that return the old value need 5.12.) Insertions and deletions alternate, so
+//! starts and stops do. Their order of addition to the clock's word does not matter. A start is added before the insertion, and
+//! subtracted if that fails; a stop is added after the deletion. So there is never a stop without its start, which would read as
+//! hours.
 //!
-//! A discard is counted before its issue looks whether the clock goes, and discounted before its end looks whether any is left. At
-//! rest the clock is right, by the last change there was of `CLOCKS_GOING`:
+//! A discard is counted before its issue checks whether the clock runs, and discounted before its completion checks whether any
+//! is left. When nothing changes any more the clock is right, by the last change of `CLOCKS_GOING`:
 //!
-//! - It was a deletion. Then no discard was in flight when the number was read once more after it; one issued since would have
-//!   found the clock standing, and inserted it.
-//! - It was an insertion, by the issue of a discard, or by an end that found one issued since it had deleted, and once more after it
-//!   had inserted. That discard was in flight then; if none is any more, the last to end found 0 after that, and deleted.
+//! - A deletion: no discard was in flight when the count was read again after it. One issued since would have found the clock
+//!   stopped, and inserted it.
+//! - An insertion, by the issue of a discard, or by a completion that found one issued after its deletion, and again after its
+//!   insertion. That discard was in flight then. If none is now, the last to complete read 0 after that, and deleted.
 
 use aya_ebpf::bindings::BPF_NOEXIST;
 use aya_ebpf::{macros::map, maps::HashMap};
@@ -26,11 +26,11 @@ use crate::{counter, disk, ktime, loss};
 #[map]
 static DISCARDS: HashMap<DiscardKey, Discards> = HashMap::with_max_entries(1024, 0);
 
-/// Disks whose clock goes, by their index.
+/// Disks whose clock runs, by their index.
 #[map]
 static CLOCKS_GOING: HashMap<u32, u32> = HashMap::with_max_entries(MAX_DISKS as u32, 0);
 
-/// Times an end stops and starts a clock again for discards that are issued meanwhile; beyond, the next one sets it right.
+/// How often a completion stops and restarts a clock for discards issued meanwhile; beyond that, the next one corrects it.
 const TURNS: u32 = 4;
 
 /// Whether an operation moves the discard clock, and is counted by origin: a secure erase is a discard that must not fail to erase.
@@ -50,7 +50,7 @@ pub(crate) fn started(disk: u16, now: u64) {
     set_going(state, disk.into(), now);
 }
 
-/// A discard that was issued has ended, just now.
+/// A discard that was issued has just completed.
 #[inline(never)]
 pub(crate) fn ended(disk: u16) {
     let Some(state) = disk::state(disk.into()) else {
@@ -63,7 +63,7 @@ pub(crate) fn ended(disk: u16) {
         if is_discarding(state) || CLOCKS_GOING.remove(u32::from(disk)).is_err() {
             return;
         }
-        // Not the stamp of the discard's end: what is stopped here may have been started since.
+        // Not the discard's completion stamp: the clock stopped here may have been started since.
         let now = ktime::now();
         // SAFETY: a field of an element of an array map.
         unsafe { counter::add(&raw mut (*state).discard_clock, discard::stop(now)) };
@@ -75,7 +75,7 @@ pub(crate) fn ended(disk: u16) {
     loss::count(Loss::ClockRace);
 }
 
-/// Starts a clock that stands. False when it goes already.
+/// Starts a stopped clock. False when it runs already.
 #[inline(always)]
 fn set_going(state: *mut DiskState, disk: u32, now: u64) -> bool {
     if CLOCKS_GOING.get_ptr(disk).is_some() {
@@ -109,7 +109,7 @@ pub(crate) fn clock(state: *mut DiskState, now: u64) -> Option<u64> {
     clock
 }
 
-/// Sums up a discard that has ended.
+/// Sums up a completed discard.
 #[inline(never)]
 pub(crate) fn count(request: &Request, queue_ns: u64, device_ns: u64, now: u64) {
     let key = DiscardKey {

@@ -30,8 +30,8 @@ param!(stack_min_ns => stack_min_ns: u64);
 param!(copies_mask => copies_mask: u32);
 param!(rows => rows: u32);
 
-/// Whether submissions are noted by their bio. The verifier knows that it does not change, and leaves out what depends on it:
-/// checking that is a quarter of the time that loading takes.
+/// Whether submitters are noted by bio. The verifier knows that it is constant and skips the code that depends on it, a
+/// quarter of the load time.
 #[inline(always)]
 pub(crate) fn noted() -> bool {
     // SAFETY: as for the others.

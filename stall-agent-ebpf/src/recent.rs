@@ -1,11 +1,11 @@
-//! What a submission needs to know of its disk and process, found with no look-up in a hash map when there was one like
-//! it on this CPU before.
+//! A per-CPU cache of what a submission needs to know of its disk and process, so that a repeated one needs no look-up in a
+//! hash map.
 //!
-//! A place is taken only when the disk's address and number, the process's id and start and the operation are the same: so what
-//! comes where another disk or process was is looked up anew.
+//! An entry is used only when the disk's address and number, the process's id and start, and the operation all match. A reused
+//! address or id is therefore looked up anew.
 //!
-//! An interrupt may submit between any two instructions of the submission it interrupts. What it changes shows in the
-//! place's sequence; what it finds half written it leaves alone.
+//! An interrupt may submit between any two instructions of the submission it interrupts. The entry's sequence number reveals
+//! what it changed; it does not use an entry that is half written.
 
 use aya_ebpf::{macros::map, maps::Array};
 use core::ptr::{read_volatile, write_volatile};

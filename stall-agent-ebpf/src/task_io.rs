@@ -1,6 +1,6 @@
-//! Who wrote: what each thread has written in its life, of those that live from an iterator, of those that end when they do.
+//! Who wrote: what each thread has written in its life. An iterator reads live threads; exiting ones are read at their exit.
 //!
-//! The kernel charges a page to the thread that makes it dirty, long before a worker of the kernel sends it to the disk.
+//! The kernel charges a page to the thread that dirties it, long before a kernel worker sends it to the disk.
 
 use aya_ebpf::bindings::BPF_NOEXIST;
 use aya_ebpf::helpers::generated::{bpf_get_current_cgroup_id, bpf_seq_write};
@@ -10,9 +10,9 @@ use stall_common::task_io::{ENDED, EndedIo, LEAST, OTHERS, ProcessKey, ThreadIo}
 use crate::counter;
 use crate::kernel::{Context, Reach, Task};
 
-/// Where a program that lives may well write what it makes.
+/// The first descriptor checked of a live process: its output may go to stdout.
 const STDOUT: u32 = 1;
-/// One that ends may have closed what it wrote there before, and what is left be another file, of whoever started it.
+/// The first one checked of an exiting process: its stdout may be closed already, and then be the file of whoever started it.
 const AFTER_STDERR: u32 = 3;
 
 /// Too large for the stack of a BPF program.

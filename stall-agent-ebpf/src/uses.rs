@@ -1,8 +1,7 @@
 //! What an actor did on a disk with an operation, in copies for groups of CPUs.
 //!
-//! Numbers of rows are taken in turn, first all there are, then those of actors that have ended, which user space gives back: these
-//! lie in a ring, `USE_NUMBERS`. A number that was taken and is no row's, because two CPUs met over
-//! one, shows in that row: it is nobody's.
+//! Row numbers are allocated in order, first all unused ones, then those of actors that have ended, which user space returns
+//! through the ring `USE_NUMBERS`. When two CPUs race for a row, one number stays unused: its row has no owner.
 
 use aya_ebpf::bindings::BPF_NOEXIST;
 use aya_ebpf::{macros::map, maps::Array, maps::HashMap};
@@ -69,7 +68,7 @@ fn next() -> Option<u32> {
     // SAFETY: pointers to elements of array maps; volatile: others write.
     let number = unsafe {
         let given = given.read_volatile();
-        // What is taken beyond is given back by user space, so that it matters little when several CPUs do.
+        // User space returns numbers allocated beyond the end, so a race of several CPUs does little harm.
         if taken.read_volatile() >= given {
             return None;
         }

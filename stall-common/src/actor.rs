@@ -1,6 +1,6 @@
 //! Who submitted I/O: a process, known by its tgid *and* its start.
 
-/// Process ids in `ACTORS` values and everywhere else: given once, never reused. This one stands
+/// Process ids in `ACTORS` values and everywhere else: assigned once, never reused. This one stands
 /// for a submitter that is not known (the request was older than the first hook, or `ACTORS` was
 /// full).
 pub const UNKNOWN: u32 = 0;

@@ -1,9 +1,9 @@
-//! Where the slot of a request is found: at the place its address falls on, without a look-up in a hash map, unless another
-//! request that falls there was found since.
+//! A direct-mapped cache of request slots, indexed by a hash of the request's address. It saves a look-up in a hash map unless
+//! another request with the same hash came in between.
 //!
-//! A place is one word, read and written whole: the number of the slot below, and above as much of the address as tells requests
-//! apart. So whoever reads it while another CPU writes finds the one or the other. Addresses are distances from something that
-//! does not move ("at"), as the verifier lets nothing else be computed with them.
+//! A place is one word, read and written atomically: the slot number in the low bits, enough of the address to identify the
+//! request above. A reader therefore sees the old or the new entry, never a mix. Addresses are distances from a fixed address
+//! ("at"), the only arithmetic that the verifier allows on them.
 
 /// Places, as a power of two: 8 for each of the most requests a large host is sized for, of which few are in use at a time.
 const PLACES_BITS: u32 = 16;
@@ -17,14 +17,14 @@ pub const NUMBERS: u32 = 1 << NUMBER_BITS;
 /// Two `struct request` are never nearer than this: each is several times as large.
 const APART_BITS: u32 = 6;
 
-/// The place a request falls on: the upper bits of a product (Fibonacci hashing).
+/// The place of a request: the upper bits of a product (Fibonacci hashing).
 #[inline(always)]
 #[must_use]
 pub const fn of(at: u64) -> u32 {
     ((at >> APART_BITS).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - PLACES_BITS)) as u32
 }
 
-/// What is written at a place. Of the distance the upper 12 bits do not fit: the kernel's addresses have at most 52 that differ.
+/// The word written at a place. The upper 12 bits of the distance do not fit: kernel addresses differ in at most 52 bits.
 #[inline(always)]
 #[must_use]
 pub const fn word(at: u64, number: u32) -> u64 {

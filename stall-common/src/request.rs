@@ -77,7 +77,7 @@ impl Op {
         if code >= CODES {
             return Self::Other as u8;
         }
-        // Of a read whether it is ahead, of a write whether it is waited for, where the other is no question.
+        // For a read, whether it is ahead; for a write, whether somebody waits for it.
         let ahead = flags >> READ_AHEAD.trailing_zeros();
         let waited = flags >> SYNC.trailing_zeros()
             | flags >> FUA.trailing_zeros()
@@ -96,7 +96,7 @@ const CODES: u32 = 16;
 const BITS: u32 = 4;
 const NUMBERS: u64 = numbers(SYNC);
 const UNWAITED: u64 = numbers(READ_AHEAD);
-/// The number of a write, and that of an empty preflush in its place.
+/// The number of a write, and that of an fsync request in its place.
 const OF_WRITE: u64 = ((1 << BITS) - 1) << BITS;
 const PREFLUSH_OF_WRITE: u64 = (Op::Preflush as u64) << BITS;
 
@@ -121,12 +121,12 @@ pub const PREFLUSH: u32 = 1 << 18;
 /// `REQ_RAHEAD`: read before anybody has asked.
 pub const READ_AHEAD: u32 = 1 << 19;
 
-/// In [`Request::flags`]: submitted and not yet ended.
+/// In [`Request::flags`]: submitted and not yet completed.
 pub const ACTIVE: u8 = 1;
 /// In [`Request::flags`]: its submission was not seen; `queued_ns` is the kernel's own stamp.
 pub const OLDER: u8 = 2;
 
-/// In [`Request::flags`]: it moves the discard clock until it ends.
+/// In [`Request::flags`]: it keeps the discard clock running until it completes.
 pub const CLOCKED: u8 = 4;
 /// In [`Request::flags`]: it came back from the driver, and has not gone there again.
 pub const CAME_BACK: u8 = 16;
@@ -136,8 +136,8 @@ pub const CAME_BACK: u8 = 16;
 pub const SERVICE_MIN_NS: u64 = 500_000;
 
 /// Element of `REQUESTS`, one for each `struct request` ([`crate::place`]). Requests are preallocated
-/// per tag and used again at once, so an element is updated in place for the next life; a life is
-/// told by the address and `queued_ns`.
+/// per tag and reused at once, so an element is updated in place for the next use; a use is
+/// identified by the address and `queued_ns`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Request {

@@ -2,13 +2,13 @@
 
 use crate::actor::COMM_LEN;
 
-/// A thread that wrote less in all its life is not told.
+/// A thread that wrote less in its whole life is not reported.
 pub const LEAST: u64 = 64 << 10;
-/// Devices kept of the files a thread has open for writing.
+/// Devices kept per thread of the files it has open for writing.
 pub const DEVICES: usize = 8;
 /// Files looked at: the first of its table.
 pub const FILES: u32 = 32;
-/// Processes kept that ended; what others wrote is summed up with [`OTHERS`].
+/// Exited processes kept; the bytes of others are summed up under [`OTHERS`].
 pub const ENDED: u32 = 2048;
 /// The key of all that are not kept.
 pub const OTHERS: ProcessKey = ProcessKey {

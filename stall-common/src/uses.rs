@@ -30,8 +30,8 @@ pub struct UseKey {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Use {
-    /// The row's key in one word ([`owner`]), in each copy; 0 while it is nobody's. What is counted by a number that was kept
-    /// since another had the row is told by this.
+    /// The row's key in one word ([`owner`]), in each copy; 0 while it has no owner. It exposes counts made with a stale row
+    /// number.
     pub owner: u64,
     /// Requests completed.
     pub ops: u64,

@@ -73,8 +73,8 @@ fn switched(ctx: &BtfTracePointContext, state: u32) {
         return;
     }
     if let Some(sleep) = slot(task.tid()) {
-        // Somebody holds the lock of its wake-up, has told `sched_waking` and is about to change its state: it is awake again
-        // as soon as it has gone. (A wake-up that came earlier found it still running, and left no lock.)
+        // A waker holds its lock, has passed `sched_waking` and is about to change its state: the task wakes up again as soon
+        // as it is switched away. (A wake-up that came earlier found it still running, and left no lock.)
         let is_over = sleep.flags & WOKEN != 0 && task.is_being_woken();
         sleep.flags &= !WOKEN;
         if is_over {

@@ -12,7 +12,7 @@ use crate::{counter, loss};
 #[map]
 static SLEEPS: HashMap<u32, Sleep> = HashMap::with_max_entries(16384, 0);
 
-/// Ids given so far.
+/// Ids assigned so far.
 #[map]
 static TASK_IDS: Array<u64> = Array::with_max_entries(1, 0);
 
@@ -25,7 +25,7 @@ pub(crate) fn asleep(sleep: &mut Sleep, state: u32, start: u64, seen: u64) {
     sleep.flags = (sleep.flags & !KILLABLE) | ACTIVE | killable;
 }
 
-/// The slot of a thread, made when there is none.
+/// The slot of a thread, created when missing.
 #[inline(always)]
 pub(crate) fn slot(tid: u32) -> Option<&'static mut Sleep> {
     known(tid).or_else(|| introduce(tid))

@@ -33,9 +33,9 @@ pub(super) fn woken(task: Task) {
         sleep.short_sleeps += 1;
         return;
     }
-    // A wake-up that overtook the switch ended a sleep before its beginning was seen. What then
-    // seemed to begin ends here, at the next such wake-up, and was no sleep: the task has run since
-    // and still does. (A sleep just begun has a task on a CPU too, but is not as long.)
+    // A wake-up that overtook the switch ended a sleep before we saw it start. The apparent sleep
+    // that followed ends here, at the next wake-up, and was none: the task has been running and still
+    // is. (A sleep that has just started is on a CPU too, but is not as long.)
     if task.is_on_cpu() {
         loss::count(Loss::MissedWakeup);
         return;

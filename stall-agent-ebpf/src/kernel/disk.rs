@@ -25,8 +25,8 @@ impl Gendisk {
         self.0 as u64
     }
 
-    /// How far it is from something that does not move: a number that tells disks apart, where the verifier lets nothing
-    /// else be computed with an address.
+    /// Its distance from a fixed address: a number that identifies the disk. The verifier allows no other arithmetic on a
+    /// kernel pointer.
     #[inline(always)]
     pub(crate) fn distance<T>(self, from: *const T) -> u64 {
         distance(self.0, from)
@@ -53,8 +53,8 @@ pub(crate) fn dev_of(disk: u64) -> u32 {
     dev(at(layout!(disk_major)), at(layout!(disk_first_minor)))
 }
 
-/// Copies the name of a disk, by its address, and its NUL. What is behind these in the kernel is left over from making the name
-/// (`virtblk_name_format`, `sd_format_disk_name`), so what is behind them in `to` stays as it was.
+/// Copies the name of a disk, by its address, up to and including its NUL. The kernel's bytes after the NUL are leftovers of
+/// formatting the name (`virtblk_name_format`, `sd_format_disk_name`); the bytes after it in `to` are not touched.
 #[inline(always)]
 pub(crate) fn copy_disk_name(disk: u64, to: *mut [u8; NAME_LEN]) {
     // SAFETY: `disk_name` has DISK_NAME_LEN = 32 bytes, and so has `to`; the helper refuses an address that is none.

@@ -1,7 +1,7 @@
 //! Files a thread has open, and its working directory (include/linux/fdtable.h, fs.h, fs_struct.h).
 //!
-//! Nothing is locked and no reference taken: what is behind a thread that is not the running one may go while it is
-//! looked at. Everything is copied by a helper that does not fault; at worst a device is told that the file no longer is on.
+//! Nothing is locked and no reference taken: structures of a thread other than the running one may be freed while they are
+//! read. Everything is copied by a helper that does not fault; at worst a stale device is reported.
 
 use aya_ebpf::bindings::task_struct;
 use aya_ebpf::helpers::generated::bpf_task_pt_regs;
@@ -120,10 +120,10 @@ impl Files {
         None
     }
 
-    /// The devices of those open for writing, from a descriptor on; without what is written to say how things go (stderr).
+    /// The devices of those open for writing, from descriptor `first` on; the caller skips stderr, which is for messages.
     ///
-    /// How many there are is kept in memory, of whose content the verifier knows nothing: it would follow each number of them
-    /// through all files that are left.
+    /// The count is kept in memory, whose content the verifier does not track: it would otherwise follow each count through
+    /// all remaining files.
     #[inline(always)]
     pub(crate) fn written(self, first: u32, to: *mut Devices) {
         // SAFETY: fields of a buffer; the place is within the array.

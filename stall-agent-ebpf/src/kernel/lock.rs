@@ -1,8 +1,8 @@
 //! The lock a task in D waits for, and the task that holds it (include/linux/hung_task.h).
 //!
 //! The address of the lock is a number to the verifier, so that everything behind it is copied by
-//! a helper that does not fault. A holder that is a reader may be gone, and its memory be another
-//! task's or nothing's: whoever uses it has to see whether there is such a thread.
+//! a helper that does not fault. A holder that is a reader may have exited, and its memory been freed
+//! or reused: the caller has to check whether there is such a thread.
 
 use stall_common::actor::COMM_LEN;
 use stall_common::blocked::{

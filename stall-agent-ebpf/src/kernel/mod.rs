@@ -62,8 +62,8 @@ unsafe fn load<T: Copy>(base: *const u8, offset: u32) -> T {
     unsafe { core::ptr::read_volatile(base.add(offset as usize).cast::<T>()) }
 }
 
-/// How far a kernel pointer is from something that does not move: a number that tells one from another, where the verifier lets
-/// nothing else be computed with an address.
+/// The distance of a kernel pointer from a fixed address: a number that identifies it. The verifier allows no other arithmetic
+/// on a kernel pointer.
 #[inline(always)]
 fn distance<T>(of: *const u8, from: *const T) -> u64 {
     let mut address = of as u64;

@@ -1,5 +1,5 @@
-//! How the fields of a task are reached: by a direct load, or, of the running task on kernels that give only its address, by a
-//! helper that copies.
+//! How the fields of a task are read: by a direct load, or by a copying helper for the running task on kernels that give only
+//! its address.
 
 use core::mem::MaybeUninit;
 

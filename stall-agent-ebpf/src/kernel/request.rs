@@ -25,7 +25,7 @@ impl Request {
         self.0 as u64
     }
 
-    /// How far it is from something that does not move.
+    /// Its distance from a fixed address.
     #[inline(always)]
     pub(crate) fn distance<T>(self, from: *const T) -> u64 {
         distance(self.0, from)

@@ -76,7 +76,7 @@ impl Suspect {
         u32_at(self.at(), layout!(request_data_len))
     }
 
-    /// What leads to who waits for it; nothing on kernels that do not tell.
+    /// The pointers that lead to the task waiting for it; none on kernels without them.
     #[inline(always)]
     pub(crate) fn waiter(self) -> Waiter {
         let mut waiter = Waiter::default();
@@ -86,7 +86,7 @@ impl Suspect {
         let private = |bio: u64| u64_at(bio as *const u8, layout!(bio_private));
         let pointers = &mut waiter.pointers;
         pointers[0] = private(u64_at(self.at(), layout!(request_bio)));
-        // Of the bios of a long discard each is the private word of the one before, and who waits does for the last.
+        // The bios of a long discard are chained by `bi_private`, and the waiter waits for the last.
         pointers[1] = private(pointers[0]);
         pointers[2] = private(pointers[1]);
         pointers[3] = private(pointers[2]);

@@ -39,15 +39,15 @@ pub(super) fn completed(request: Request, failed: bool, bytes: u32) {
         disk::count(slot.disk, slot.op, |events| unsafe {
             &raw mut (*events).sequenced
         });
-        // Back from the driver: it waits for a flush of the block layer's, and the kernel does not count it in flight.
+        // Back from the driver: it waits for the block layer's flush, and the kernel does not count it as in flight.
         slot.flags |= CAME_BACK;
         return;
     }
     end(slot, now);
 }
 
-/// Bytes done when `left` are left of the request. The kernel takes off what a completion completed,
-/// so that one that was not seen shows at the next. Bios merged into a request that was not seen
+/// Bytes done when `left` are left of the request. The kernel subtracts what a completion completed,
+/// so a missed one shows at the next. Bios merged into a request that was not seen
 /// being issued can only hide that, never pretend it.
 #[inline(always)]
 fn done_before(slot: &Slot, left: u32) -> u32 {
@@ -65,7 +65,7 @@ fn older(request: Request, bytes: u32) -> Option<&'static mut Slot> {
     if bytes == 0 && slot::has_ended(request) {
         return None;
     }
-    // Of a disk that is not to be traced, it is not missed.
+    // On a disk that is not traced it does not count as missed.
     if disk::index(request).is_none() {
         disk::count_without_room(request);
         return None;

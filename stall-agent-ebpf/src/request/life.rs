@@ -35,8 +35,9 @@ pub(super) fn submitted<R: Reach>(ctx: *mut c_void, request: Request) {
     }
 }
 
-/// Given to the scheduler, where nothing was seen of its submission: by the submitter, unless it comes back after a requeue, or who
-/// submits is noted. Of a request whose note is gone nobody is known: its submitter's plug may be flushed by another thread.
+/// Inserted into the scheduler without a submission that was seen. The running task is the submitter, unless the request comes
+/// back after a requeue or submitters are noted by bio. When that note was evicted the submitter is unknown: another thread may
+/// be flushing its plug.
 #[inline(always)]
 pub(super) fn inserted(ctx: *mut c_void, request: Request) {
     let moment = |slot: &mut Slot| slot.queued_ns.max(slot.issued_ns);
@@ -54,11 +55,11 @@ pub(super) fn inserted(ctx: *mut c_void, request: Request) {
     }
 }
 
-/// Goes to the driver, for the first time or again after a requeue.
+/// Issued to the driver, for the first time or again after a requeue.
 #[inline(always)]
 pub(super) fn issued(request: Request) {
     let now = ktime::now();
-    // Of a life that was issued and has another after it the end was not seen, nor the beginning of that.
+    // The slot was reused without us seeing the previous completion or the new submission.
     let is_its = |slot: &&mut Slot| slot.issued_ns == 0 || !began_since(request, slot.issued_ns);
     let seen = active(request).filter(is_its);
     let seen = seen.or_else(|| noted::begin(request, now));

@@ -68,7 +68,7 @@ fn block_rq_requeue(ctx: BtfTracePointContext) {
     life::requeued(request(&ctx));
 }
 
-/// Its bios went to another request; it will never complete.
+/// Its bios were merged into another request; it will never complete.
 ///
 /// match-proto: `block_rq_merge(struct request *rq)`
 #[btf_tracepoint(function = "block_rq_merge")]
@@ -76,7 +76,7 @@ fn block_rq_merge(ctx: BtfTracePointContext) {
     life::merged(request(&ctx));
 }
 
-/// Some or all of what is left of it is done. In an interrupt, on any CPU.
+/// Some or all of the rest of it has completed. In an interrupt, on any CPU.
 ///
 /// match-proto: `block_rq_complete(struct request *rq, blk_status_t error, unsigned int nr_bytes)`
 #[btf_tracepoint(function = "block_rq_complete")]

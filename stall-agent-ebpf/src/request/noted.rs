@@ -1,9 +1,9 @@
 //! Kernels without `block_io_start` (up to 6.4): who submits is noted when a bio gets its request, and found
 //! again by the bio when that request is first seen.
 //!
-//! What is issued directly passes no other tracepoint in its submitter's context. An empty preflush passes
-//! none at all before its completion, and then no longer says what it is: `blk_insert_flush()` takes the flag off the request
-//! (block/blk-flush.c), not off the bio.
+//! A request that is issued directly passes no other tracepoint in its submitter's context. An fsync request passes
+//! none at all before its completion, and by then has lost its flag: `blk_insert_flush()` clears it in the request
+//! (block/blk-flush.c), but not in the bio.
 
 use core::ffi::c_void;
 
@@ -33,7 +33,7 @@ struct Note {
 /// A request is stamped this much after its bio is noted, at most: the kernel may stamp it after the tracepoint.
 const APART_NS: u64 = 1_000_000;
 
-/// By the bio's address. Least recently used go first: one that was merged after all is not asked for again.
+/// By the bio's address. The least recently used are evicted first: the note of a bio that was merged is never read.
 #[map]
 static NOTES: LruHashMap<u64, Note> = LruHashMap::with_max_entries(8192, 0);
 
@@ -53,7 +53,7 @@ pub(super) fn note(ctx: *mut c_void, bio: Bio) {
         kernel_thread: Task::<Either>::current().is_kernel_thread().into(),
         preflush: bio.has_preflush().into(),
     };
-    // Full is no case of a map that forgets.
+    // An LRU map is never full.
     let _inserted = NOTES.insert(bio.address(), note, 0);
 }
 
@@ -66,14 +66,14 @@ pub(super) fn begin(request: Request, now: u64) -> Option<&'static mut Slot> {
     begin_noted(request, now)
 }
 
-/// Whether whoever submits a request has been noted. What a driver sends itself gets its request in another way, from whoever inserts
-/// it.
+/// Whether the submitter of a request has been noted. A driver's own commands allocate their request in another way; the task
+/// that inserts them is their submitter.
 #[inline(always)]
 pub(super) fn should_know(request: Request) -> bool {
     params::noted() && request.op() != Op::Other as u8
 }
 
-/// A request is no more: its bios are another's. Their addresses will be other bios'.
+/// Drops the notes of a request that was merged away: its bios belong to another request, and their addresses will be reused.
 #[inline(always)]
 pub(super) fn forget(request: Request) {
     if params::noted() {
@@ -85,7 +85,7 @@ pub(super) fn forget(request: Request) {
 #[inline(never)]
 fn begin_noted(request: Request, now: u64) -> Option<&'static mut Slot> {
     let note = take(request, request.first_bio());
-    // Bios that were merged in front of the first leave it at the end.
+    // After front merges the original bio is the last one.
     let note = note.or_else(|| take(request, request.last_bio()))?;
     let op = request.op_of(note.preflush != 0);
     let slot = slot::begin(request, op, note.queued_ns, now)?;
@@ -98,8 +98,8 @@ fn begin_noted(request: Request, now: u64) -> Option<&'static mut Slot> {
     Some(slot)
 }
 
-/// The note of a bio, if it can be the request's: a request is there, and stamped, before its bio is noted. One from before is of a
-/// bio that was at the same address.
+/// The note of a bio, unless it is older than the request. A request is allocated and stamped before its bio is noted, so an
+/// older note is that of an earlier bio at the same address.
 #[inline(always)]
 fn take(request: Request, bio: u64) -> Option<Note> {
     // SAFETY: a copy is taken at once; at worst it is of the bio's next life, whose time tells it.

@@ -1,8 +1,8 @@
-//! Requests that were in flight before the first hook: those that never end would not be known at all. They are found by a
-//! search of all queues ([`super::search`]).
+//! Requests that were in flight before the first hook, and might never complete. They are found by a search of all queues
+//! ([`super::search`]).
 //!
-//! What has a slot is known, whether it was seen submitted, issued or completed: a request whose end
-//! runs at the same time on another CPU has one before this inserts its own, or finds this one.
+//! A request with a slot is known already, whether its submission, issue or completion was seen. When one completes on another
+//! CPU at the same time, either that CPU's slot is found here, or this one is found there.
 
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{HashMap, PerCpuArray};
@@ -20,7 +20,7 @@ pub(super) const MAX_TAGS: u32 = 256;
 /// Requests in flight taken in of so many tags; a power of two.
 const MAX_FOUND: usize = 64;
 
-/// What leads to who waits for a request, by the request's address.
+/// The pointers that lead to the task waiting for a request, by the request's address.
 #[map]
 static WAITERS: HashMap<u64, Waiter> = HashMap::with_max_entries(1024, 0);
 
@@ -102,7 +102,7 @@ extern "C" fn look_at_tag(tag: u32) -> u32 {
     0
 }
 
-/// Begins the life of a request that was noted and is not known.
+/// Starts tracking a request that was noted and has no slot yet.
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn take_in(number: u32, index: u32) -> u32 {

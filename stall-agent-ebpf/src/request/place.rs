@@ -1,8 +1,7 @@
-//! Finds the slot of a request by where it is.
+//! Finds the slot of a request by the request's address.
 //!
-//! A request gets the number of a slot at its first sight, and keeps both for the whole trace: requests are preallocated per tag
-//! and used again. So what a place says of a request stays true, whoever wrote it and when. `REQUEST_NUMBERS` decides which of two
-//! numbers given at once is the request's.
+//! A request gets a slot when it is first seen and keeps it for the whole trace: requests are preallocated per tag and reused.
+//! So a cached slot number stays valid, whichever CPU wrote it. `REQUEST_NUMBERS` decides between two numbers assigned at once.
 
 use aya_ebpf::bindings::BPF_NOEXIST;
 use aya_ebpf::{macros::map, maps::Array, maps::HashMap};
@@ -46,7 +45,7 @@ fn place(request: Request) -> Option<(*mut u64, u64)> {
     Some((REQUEST_PLACES.get_ptr_mut(place::of(at))?, at))
 }
 
-/// The slot of a request that its place does not tell; from now on it does.
+/// The slot of a request that is not cached at its place; caches it there.
 #[inline(never)]
 fn look_up(request: Request) -> Option<*mut Slot> {
     let (place, at) = place(request)?;

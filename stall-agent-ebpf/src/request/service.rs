@@ -1,4 +1,4 @@
-//! How long the disk worked for a request alone, as far as the order of completions tells: for a
+//! How long the disk served a request alone, derived from the order of completions: for a
 //! single server that is completed - max(queued, last completion before) (Lindley).
 
 use aya_ebpf::{macros::map, maps::Array};

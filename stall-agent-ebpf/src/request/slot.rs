@@ -1,7 +1,7 @@
 //! Where the state of a request is kept.
 //!
-//! A slot is that of one `struct request`. Requests are preallocated per tag and used again, so a slot is taken over in place by
-//! the next life, never deleted.
+//! Each `struct request` has one slot. Requests are preallocated per tag and reused, so a slot is overwritten by the next use and
+//! never deleted.
 
 use aya_log_ebpf::debug;
 use stall_common::actor::{FLUSH_MACHINERY, UNKNOWN};
@@ -15,7 +15,7 @@ use super::tally::count_unseen;
 use crate::kernel::Request;
 use crate::{control, discard, disk, loss, series};
 
-/// The slot of a request whose life was seen to begin.
+/// The slot of a request whose submission was seen.
 #[inline(always)]
 pub(super) fn active(request: Request) -> Option<&'static mut Slot> {
     let slot = slot(request)?;
@@ -25,8 +25,8 @@ pub(super) fn active(request: Request) -> Option<&'static mut Slot> {
     Some(slot)
 }
 
-/// Whether the request's life is over as far as is known, and nothing of it is left: multipath's completes it when the last of
-/// its clones does, and once more without bytes when that clone is given back (`end_clone_bio()`, `dm_end_request()` in
+/// Whether the request has completed already, with no bytes left. Multipath completes it with the last of its clones, and once
+/// more without bytes when that clone is freed (`end_clone_bio()`, `dm_end_request()` in
 /// drivers/md/dm-rq.c).
 #[inline(always)]
 pub(super) fn has_ended(request: Request) -> bool {
@@ -34,15 +34,15 @@ pub(super) fn has_ended(request: Request) -> bool {
     request.bytes_left() == 0 && slot(request).is_some_and(is_over)
 }
 
-/// Whether a request's life began after a moment in it or in one before: it is stamped when it is allocated, or (6.18) just after
-/// `block_io_start`, and before it is issued in any case (`blk_account_io_start()` in block/blk-mq.c).
+/// Whether the request's current use began after this moment. It is stamped when it is allocated or, on 6.18, just after
+/// `block_io_start`; in any case before it is issued (`blk_account_io_start()` in block/blk-mq.c).
 #[inline(always)]
 pub(super) fn began_since(request: Request, moment_ns: u64) -> bool {
     request.start_time_ns() > moment_ns
 }
 
-/// A life whose submission was not seen: the block layer's own flush, or a request older than the
-/// first hook. It began when the kernel says, or `now`.
+/// A request whose submission was not seen: the block layer's own flush, or one older than the
+/// first hook. It starts at the kernel's stamp, or `now`.
 #[inline(never)]
 pub(super) fn begin_unseen(request: Request, now: u64) -> Option<&'static mut Slot> {
     if control::is_on(CLOSING) {
@@ -74,11 +74,11 @@ pub(super) fn begin(
     begin_on((index as u16, series), request, op, queued_ns, now)
 }
 
-/// A life on a disk, by its index and that of its series.
+/// A request on a disk, by the indices of the disk and of its series.
 ///
-/// The discard clock is read as of `now`: what it was at a stamp in the past it does not tell, so
-/// that an older request's overlap is a lower bound. Not to be read stands for the latest time
-/// there is, which overlaps with nothing.
+/// The discard clock is read as of `now`: its value at a stamp in the past is unknown, so the overlap
+/// of an older request is a lower bound. If the clock cannot be read, `u64::MAX` is stored: the request
+/// then overlaps with nothing.
 #[inline(always)]
 pub(super) fn begin_on(
     (disk, series): (u16, u16),
@@ -109,8 +109,8 @@ pub(super) fn begin_on(
     Some(slot)
 }
 
-/// A life whose end was not seen, by whatever made the kernel leave the program out. It did end,
-/// since its request is used again: it counts, without a latency.
+/// A request whose completion was missed, because the kernel skipped the program. It did complete,
+/// since its `struct request` is reused: it counts, without a latency.
 #[inline(never)]
 fn abandon(slot: &Slot) {
     loss::count(Loss::MissedCompletion);

@@ -75,7 +75,7 @@ pub(super) fn count_latencies(series: *mut Series, end: &End) {
     }
 }
 
-/// Of a request that no row of uses counted: what those hold is not counted here again.
+/// Counts a request that no row of uses counted; rows are not counted here again.
 #[inline(never)]
 pub(super) fn count_series(series: *mut Series, slot: &Slot, end: &End) {
     // SAFETY: fields of an element of an array map.
@@ -142,7 +142,7 @@ fn row(slot: &Slot, cpu: u32) -> Option<(*mut Use, u32)> {
     })
 }
 
-/// Of a request that ended unseen: it counts, without a latency.
+/// Counts a request whose completion was missed: without a latency.
 #[inline(always)]
 pub(super) fn count_unseen(slot: &Slot) {
     let cpu = cpu::current();

@@ -8,9 +8,8 @@ use crate::failure;
 
 /// Says which process caused the disk latency of the VMs on this host.
 ///
-/// It counts and times every disk request in the kernel for a while, notes which threads are blocked
-/// and why, and says who made whom wait, with the evidence beside it. stdout is one JSON document;
-/// people get a summary on stderr.
+/// It traces every disk request and every blocked thread in the kernel, and reports who delayed
+/// whom, with the evidence. stdout gets one JSON document, stderr a summary for people.
 #[derive(Debug, Parser)]
 #[command(
     name = "stall-agent",
@@ -22,43 +21,43 @@ use crate::failure;
 pub struct Cli {
     #[command(subcommand)]
     pub command: Option<Command>,
-    /// Say more: check lists what is fine, too; trace passes on what the programs in the kernel say
+    /// Show more: check also lists what is fine, trace passes on messages of the BPF programs
     #[arg(short, long, global = true, conflicts_with = "quiet")]
     pub verbose: bool,
-    /// Say nothing on stderr but what went wrong
+    /// Only print errors to stderr
     #[arg(short, long, global = true)]
     pub quiet: bool,
 }
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Trace this host's disks and report
+    /// Trace this host's disks and write a report
     Trace(Trace),
-    /// What report --format json does, for scripts that were written when it was a command of its own
+    /// The same as report --format json, kept for existing scripts
     #[command(hide = true)]
     Analyze(Analyze),
-    /// Show a saved report or capture: as text, as a page for a browser, or as JSON; needs no root
+    /// Render a saved report or capture; needs no root
     Report(Show),
-    /// Compare two reports, before and after something was stopped; needs no root
+    /// Compare two reports, from before and after a suspect was stopped; needs no root
     Compare(Compare),
-    /// Print the JSON Schema of the report, or of a comparison
+    /// Print the JSON Schema of a report or comparison
     Schema {
-        /// Of which document
+        /// Document to print the schema of
         #[arg(value_enum, default_value_t = Schema::Report)]
         document: Schema,
     },
-    /// Say whether this host can be traced, and what would be missing
+    /// Check whether this host can be traced, and what a report would lack
     Check(Check),
-    /// Print the completions for a shell
+    /// Print shell completions
     Completions {
-        /// Whose completions
+        /// Shell to print them for
         shell: clap_complete::Shell,
     },
-    /// Print the manual page, for man -l
+    /// Print the manual page (stall-agent man | man -l -)
     Man,
-    /// Say what a word means: await, noisy neighbor, p99; or a field, a value, a rule
+    /// Explain a term, such as await, noisy neighbor or p99; or a field, value or rule of a report
     Explain {
-        /// A word (queue depth), a field (exposed_slow_ops), a path (devices[].queue.depth), a type or a rule (J5)
+        /// A term (queue depth), field (exposed_slow_ops), path (devices[].queue.depth), type or rule (J5)
         #[arg(required = true)]
         term: Vec<String>,
     },
@@ -66,29 +65,29 @@ pub enum Command {
 
 #[derive(Debug, Args)]
 pub struct Trace {
-    /// How long, as 60s or 2m30s; without it until Ctrl-C
+    /// Trace duration, for example 60s or 2m30s [default: until Ctrl-C]
     #[arg(short, long, value_name = "TIME", allow_hyphen_values = true)]
     pub duration: Option<String>,
-    /// From one snapshot to the next [default: 1s]
+    /// Snapshot interval [default: 1s]
     #[arg(short, long, value_name = "TIME", allow_hyphen_values = true)]
     pub interval: Option<String>,
-    /// Trace this disk only: a name (sda), a node (/dev/sda), a number (8:0), or any path on a
-    /// mounted filesystem; a partition means its disk; may be given more than once
+    /// Trace only this disk: a name (sda), a node (/dev/sda), a number (8:0), or any path on a
+    /// mounted filesystem; a partition selects its disk; repeat it for several disks
     #[arg(long, value_name = "DEVICE")]
     pub device: Vec<String>,
-    /// From which latency on a request is slow [default: 10ms]
+    /// Latency threshold for slow requests [default: 10ms; 50ms on a disk with platters]
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub slow: Option<String>,
     #[command(flatten)]
     pub report: Report,
-    /// How to write the report [default: json; on a terminal it shows the summary, and saves the JSON to a file in memory]
+    /// Output format [default: json; on a terminal, show the summary and save the JSON to a file in memory]
     #[arg(long, value_enum)]
     pub format: Option<ReportFormat>,
-    /// Save all that was observed to this file, too; a report of more than a few minutes may be too small to carry it
+    /// Also save everything observed to FILE; reports of long traces do not carry it
     #[arg(long, value_name = "FILE")]
     pub capture: Option<PathBuf>,
-    /// Show on the terminal what there is so far: disks, discards, blocked tasks, the verdict as it
-    /// stands; q ends the trace and writes the report
+    /// Show disks, discards, blocked tasks and the verdict so far on the terminal; q ends the
+    /// trace and writes the report
     #[arg(long)]
     pub live: bool,
     #[command(flatten)]
@@ -97,65 +96,65 @@ pub struct Trace {
 
 #[derive(Debug, Args)]
 pub struct Analyze {
-    /// File saved by trace --capture, or a report that carries one; - is stdin
+    /// Report, or capture saved by trace --capture (- for stdin)
     pub capture: PathBuf,
     #[command(flatten)]
     pub report: Report,
-    /// How to write the report [default: json; text on a terminal]
+    /// Output format [default: json; text on a terminal]
     #[arg(long, value_enum)]
     pub format: Option<ReportFormat>,
 }
 
 #[derive(Debug, Args)]
 pub struct Show {
-    /// A report, or a capture, which is judged first; gzip is understood; - is stdin
+    /// Report or capture, plain or gzip (- for stdin)
     pub file: PathBuf,
-    /// Write it to this file, whole or not at all; - is stdout
+    /// Write to FILE atomically (- for stdout)
     #[arg(short, long, value_name = "FILE", default_value = "-")]
     pub output: PathBuf,
-    /// How to write it
+    /// Output format
     #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
     pub format: ReportFormat,
-    /// Only the summary, which trace shows at its end
+    /// Only the summary that trace shows at its end
     #[arg(long, conflicts_with = "format")]
     pub summary: bool,
     /// The same as --format html
     #[arg(long, hide = true, conflicts_with = "format")]
     pub html: bool,
-    /// Let the exit code tell the verdict
+    /// Set the exit code by the verdict
     #[arg(long)]
     pub exit_code: bool,
 }
 
 #[derive(Debug, Args)]
 pub struct Compare {
-    /// Report or capture of a trace while the cause was there; - is stdin
+    /// Report or capture from while the suspect was active (- for stdin)
     pub before: PathBuf,
-    /// The same after it was stopped; - is stdin
+    /// Report or capture from after it was stopped (- for stdin)
     pub after: PathBuf,
     #[command(flatten)]
     pub report: Report,
-    /// As JSON for programs, or as text for people [default: json; text on a terminal]
+    /// Output format [default: json; text on a terminal]
     #[arg(long, value_enum)]
     pub format: Option<Format>,
 }
 
 #[derive(Debug, Args)]
 pub struct Report {
-    /// Write to this file, whole or not at all; - is stdout
+    /// Write the report to FILE atomically (- for stdout)
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
     /// Indent the JSON
     #[arg(long)]
     pub pretty: bool,
-    /// Let the exit code tell the verdict
+    /// Set the exit code by the verdict
     #[arg(long)]
     pub exit_code: bool,
 }
 
 #[derive(Debug, Args)]
 pub struct Check {
-    /// How to say it
+    /// Output format
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
     #[command(flatten)]
@@ -164,7 +163,7 @@ pub struct Check {
 
 #[derive(Debug, Args)]
 pub struct Host {
-    /// Where the host's / is, when this is run in a container
+    /// Where the host's / is mounted, when run in a container
     #[arg(long = "host-root", value_name = "DIR", default_value = "/")]
     pub root: PathBuf,
 }
@@ -213,31 +212,31 @@ fn after_help() -> String {
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
-  A minute of everything; the summary is shown, the report saved:
+  Trace all disks for a minute; on a terminal, show the summary and save the report:
       stall-agent trace --duration 60s
-  The same for a program, and for a file of your choice:
+  The same for a program, and into a file of your choice:
       stall-agent trace --duration 60s | jq .verdict
       stall-agent trace --duration 60s --output /run/stall.json
-  Watch while it traces; q ends it:
+  Watch it live; q ends the trace:
       stall-agent trace --live --duration 60s --output /run/stall.json
-  Only the disk under a directory, until Ctrl-C:
+  Trace only the disk under a directory, until Ctrl-C:
       stall-agent trace --device /var/lib/harvester/defaultdisk > /run/stall.json
-  For a script: is anything stalled, and by whom?
+  In a script: is anything stalled, and by whom?
       stall-agent trace --duration 30s --quiet --exit-code > /run/stall.json
   Read a report:
       stall-agent report /run/stall.json | less
-  The same with pictures, for a browser or a mail:
+  The same as an HTML page with charts:
       stall-agent report /run/stall.json --format html --output stall.html
-  Stop what is suspected, trace again, and compare:
+  Stop the suspect, trace again, and compare:
       stall-agent compare before.json after.json
-  Tell others: ten lines for a chat or a ticket, or one line of JSON for a log:
+  Tell others: ten lines for a chat or ticket, or one line of JSON for a log:
       stall-agent report /run/stall.json --format markdown
       stall-agent report /run/stall.json --format event
-  What does a word mean?
+  What does a term mean?
       stall-agent explain noisy neighbor
   Can this host be traced?
       stall-agent check
-Keep the files off the disk that is slow: /run is in memory.
+Keep these files off the slow disk: /run is in memory.
 ";
 
 #[cfg(test)]

@@ -28,7 +28,7 @@ const MIN_SLOW: Duration = Duration::from_micros(1);
 pub struct Trace {
     /// `None` is until interrupted.
     pub duration: Option<Duration>,
-    /// From one snapshot to the next; not longer than the duration.
+    /// Snapshot interval; not longer than the duration.
     pub interval: Duration,
     /// A request that took at least this long is slow.
     pub slow: Duration,
@@ -91,7 +91,7 @@ impl Trace {
     ///
     /// # Errors
     ///
-    /// [`Failure::Usage`], one sentence about the first thing that makes no sense.
+    /// [`Failure::Usage`], one sentence about the first invalid argument.
     pub fn new(typed: cli::Trace, verbosity: Verbosity) -> Result<Self, Failure> {
         let duration = typed
             .duration
@@ -192,7 +192,7 @@ pub fn host_root(typed: &cli::Host) -> Result<HostRoot, Failure> {
         return Ok(root);
     }
     Err(Failure::Usage(format!(
-        "--host-root {} holds no /proc of a host: give the directory where the host's / is mounted",
+        "--host-root {} has no /proc of a host: give the directory where the host's / is mounted",
         typed.root.display()
     )))
 }
@@ -228,7 +228,7 @@ fn time(option: &str, text: &str, min: Duration, max: Duration) -> Result<Durati
     let usage = |problem: String| Failure::Usage(format!("{option} {text} {problem}"));
     let time = parse_time(option, text).map_err(usage)?;
     if time.is_zero() {
-        return Err(usage("is no time at all: give more than zero".to_owned()));
+        return Err(usage("is zero: give a longer time".to_owned()));
     }
     if time < min {
         let min = humantime::format_duration(min);
@@ -373,7 +373,7 @@ mod tests {
     #[test]
     fn each_wrong_time_gets_its_own_sentence() {
         let cases = [
-            ("0s", "is no time at all"),
+            ("0s", "is zero"),
             ("-5s", "is negative"),
             ("-5", "is negative"),
             ("60", "has no unit: write 60s"),

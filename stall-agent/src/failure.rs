@@ -61,17 +61,13 @@ pub enum Failure {
     LoadRefused { program: String, reason: String },
     /// The capture is complete, and judging it panicked.
     #[error(
-        "judging what was observed failed for a fault of this program; as for the capture, {0}: report the fault, and analyze it with another version"
+        "internal error during analysis; as for the capture, {0}: please file a bug, and render the capture with another version"
     )]
     Unjudged(String),
-    #[error(
-        "--live has no terminal to draw on ({0}): leave it out, or run it in a terminal, with ssh -t for example"
-    )]
+    #[error("--live needs a terminal ({0}): drop --live, or use a terminal, for example ssh -t")]
     NoTerminal(String),
     /// Something panicked that nothing is left of.
-    #[error(
-        "it failed for a fault of its own, which is said above: report it, and try with other options"
-    )]
+    #[error("internal error (see above): please file a bug, and try with other options")]
     Internal,
     #[error("{0}")]
     Other(String),
@@ -192,52 +188,52 @@ pub const EXIT_CODES: &[(u8, &str)] = &[
         code::OK,
         "done; with --exit-code: no stall, or the cause is confirmed",
     ),
-    (code::OTHER, "failed for another reason, which is said"),
-    (code::USAGE, "the command line makes no sense"),
+    (code::OTHER, "other error (see message)"),
+    (code::USAGE, "invalid arguments"),
     (
         code::NOT_PERMITTED,
-        "not permitted: neither root nor the capabilities, or set-uid",
+        "not permitted: neither root nor the capabilities needed, or set-uid",
     ),
-    (code::NO_BTF, "the kernel has no BTF"),
+    (
+        code::NO_BTF,
+        "the kernel has no BTF, or BTF that cannot be used",
+    ),
     (
         code::HOOK_MISSING,
-        "the kernel lacks a hook or a field that is needed",
+        "the kernel lacks a required hook or field",
     ),
     (code::LOCKDOWN, "the kernel is locked down"),
-    (code::UNKNOWN_DEVICE, "a --device is not there"),
+    (code::UNKNOWN_DEVICE, "no such --device"),
     (
         code::OUTPUT_UNWRITABLE,
-        "an output cannot be written; found before the trace",
+        "cannot write the output; found before the trace",
     ),
     (
         code::BAD_INPUT,
-        "a file given is neither a report nor a capture, of another version, damaged, or cannot be read",
+        "cannot read an input file: no report or capture, another version, or damaged",
     ),
-    (
-        code::CAUSE_FOUND,
-        "with --exit-code: stall, its cause is named",
-    ),
+    (code::CAUSE_FOUND, "with --exit-code: stall, cause found"),
     (code::NO_CAUSE, "with --exit-code: stall, nobody to blame"),
     (
         code::INCONCLUSIVE,
-        "with --exit-code: the evidence does not suffice",
+        "with --exit-code: inconclusive, or runs that cannot be compared",
     ),
     (
         code::NOT_CONFIRMED,
-        "with --exit-code: compared, and the cause is not confirmed",
+        "with --exit-code: compared, cause not confirmed",
     ),
     (
         code::OUTPUT_LOST,
-        "the result was made and could not be written where asked",
+        "the result could not be written where asked; see the message for where it was saved",
     ),
     (code::LOAD_REFUSED, "the kernel refused a BPF program"),
     (
         code::UNJUDGED,
-        "the program failed at judging; what was observed is kept, and it says where",
+        "internal error during analysis; the capture was saved (see message)",
     ),
     (
         code::NO_TERMINAL,
-        "--live, and no terminal to draw on; found before the trace",
+        "--live without a terminal; found before the trace",
     ),
 ];
 

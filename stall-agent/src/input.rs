@@ -1,5 +1,5 @@
 //! A file that somebody gives the program, read for what it is: a report or a capture, of any version, as it was written or as
-//! it came through other programs (indented, sorted, compressed with gzip, in UTF-16); or something else, which is said.
+//! it came through other programs (indented, sorted, compressed with gzip, in UTF-16); or something else, which is an error.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read as _};
@@ -538,12 +538,12 @@ mod tests {
         let next = REPORT_1.replace("stall-agent/report/1", "stall-agent/report/99");
         let said = problem(next);
         assert!(
-            said.starts_with("a report of format 99, this program reads 1"),
+            said.starts_with("a report of format 99, but this program reads 1"),
             "{said}"
         );
         let said = problem(CAPTURE_1.replacen("\"version\":1", "\"version\":7", 1));
         assert!(
-            said.starts_with("a capture of format 7, this program reads 1 to 2"),
+            said.starts_with("a capture of format 7, but this program reads 1 to 2"),
             "{said}"
         );
         let half = &REPORT_1[..REPORT_1.len() / 2];

@@ -79,7 +79,7 @@ fn fault(panic: &PanicHookInfo<'_>) -> String {
     let payload = panic.payload();
     let text = payload.downcast_ref::<&str>().copied();
     let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
-    let text = sanitize(text.unwrap_or("for no reason told"));
+    let text = sanitize(text.unwrap_or("no message"));
     format!("stall-agent: internal error{place}: {text}")
 }
 
@@ -125,7 +125,7 @@ fn run_trace(mut config: config::Trace, started: Instant) -> Result<u8, Failure>
     config.report.suit(terminals, &mut config.verbosity);
     if let Err(error) = output::messages::apart() {
         say(&format!(
-            "stall-agent: no process for messages ({}): a disk that hangs below stderr will hang it",
+            "stall-agent: cannot fork the writer for stderr ({}): if stderr is a file on a disk that hangs, so will the agent",
             file::reason(&error)
         ));
     }
@@ -152,8 +152,7 @@ fn run_trace(mut config: config::Trace, started: Instant) -> Result<u8, Failure>
             && config.verbosity != Verbosity::Quiet
         {
             say(
-                "stall-agent: so much was observed that the report does not carry it: to compare two runs of this length, trace with \
-                 --capture",
+                "stall-agent: the capture is too large for the report to carry: to compare runs of this length, add --capture FILE",
             );
         }
         give(&judged, &report, &config.report, config.verbosity)
@@ -166,8 +165,7 @@ fn warm(config: &config::Trace) {
     let is_done = output::errand(WARM_WITHIN, act);
     if !is_done.unwrap_or(false) && config.verbosity != Verbosity::Quiet {
         say(
-            "stall-agent: this host's files could not be read within a second: names of pods and the schedule of the trim may be \
-             missing",
+            "stall-agent: reading this host's files took more than a second: names of pods and the trim's schedule may be missing",
         );
     }
 }
@@ -370,7 +368,7 @@ fn page_of(file: &Path) -> Result<PathBuf, Failure> {
         return Err(Failure::OutputUnwritable {
             option: "output",
             path: page,
-            reason: "it is there already".to_owned(),
+            reason: "it exists".to_owned(),
         });
     }
     Ok(page)

@@ -1,4 +1,4 @@
-//! What is said of a command line that makes no sense: what is wrong, what was probably meant, and which help to read.
+//! Error messages for invalid command lines: what is wrong, what was probably meant, and which help to read.
 
 use std::path::Path;
 

@@ -1,6 +1,6 @@
 //! Documents to a file or stdout, so that nothing is lost.
 //!
-//! A file appears whole or not at all, readable by its owner only, and never through a link that
+//! A file appears atomically, readable by its owner only, and never through a link that
 //! someone put in its place. That it can be written is found out before the work, not after it; when
 //! it then cannot after all, what took long to get is kept elsewhere, and the message says where. What
 //! cannot be had again is written by a process of its own, with a deadline: its disk may be the one that hangs.
@@ -188,7 +188,7 @@ impl Output {
         match keep(document) {
             Some(path) => format!("it is kept in {}", path.display()),
             None => format!(
-                "nor to memory, of which {} are none: it is lost",
+                "nor to memory ({} are not filesystems in memory): it is lost",
                 SHELTERS.join(", ")
             ),
         }
@@ -324,7 +324,7 @@ mod tests {
         symlink("/etc/passwd", &link).unwrap();
         assert!(refusal(&link).contains("it is a symbolic link"));
         assert!(refusal(directory.path()).contains("it is a directory"));
-        assert!(refusal("/dev/null").contains("it is not a plain file"));
+        assert!(refusal("/dev/null").contains("not a regular file"));
         assert!(refusal("/dev/stdout").contains("it is a symbolic link"));
     }
 

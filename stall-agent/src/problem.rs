@@ -10,19 +10,19 @@ use crate::report::escape;
 pub enum Problem {
     #[error("{}", refused(.0))]
     Io(#[from] io::Error),
-    #[error("it is empty")]
+    #[error("the file is empty")]
     Empty,
     #[error("neither a report nor a capture of stall-agent (it begins with {0})")]
     Foreign(String),
-    #[error("it is compressed with {0}: uncompress it first")]
+    #[error("it is compressed with {0}: decompress it first")]
     Compressed(&'static str),
-    #[error("it is compressed with gzip, and damaged ({0}): copy it again from where it was made")]
+    #[error("it is damaged gzip ({0}): copy it again from the original")]
     Gzip(String),
     /// Another document of this program.
     #[error("{0}, neither a report nor a capture")]
     Other(&'static str),
     #[error(
-        "{what} of format {found}, this program reads {reads}: use the version of stall-agent that made it{}",
+        "{what} of format {found}, but this program reads {reads}: use the version of stall-agent that made it{}",
         by(.made_by.as_deref())
     )]
     Version {
@@ -32,7 +32,7 @@ pub enum Problem {
         made_by: Option<String>,
     },
     #[error(
-        "{what} of a newer version ({value} is not known here): use the version of stall-agent that made it{}",
+        "{what} of a newer version ({value} is unknown here): use the version of stall-agent that made it{}",
         by(.made_by.as_deref())
     )]
     Newer {
@@ -40,10 +40,10 @@ pub enum Problem {
         value: String,
         made_by: Option<String>,
     },
-    #[error("{what}, damaged{at}: copy it again from where it was made")]
+    #[error("{what}, damaged{at}: copy it again from the original")]
     Damaged { what: &'static str, at: String },
     #[error(
-        "a report that does not carry what was observed, by its size or its age: give the file that trace --capture saved"
+        "a report without its capture (too large, or too old): give the file that trace --capture saved"
     )]
     NoCapture,
 }

@@ -232,7 +232,7 @@ fn without_one() -> Result<()> {
         no_tty.status
     );
     ensure!(
-        said.lines().count() == 1 && said.contains("--live has no terminal"),
+        said.lines().count() == 1 && said.contains("--live needs a terminal"),
         "{said}"
     );
     ensure!(no_tty.stdout.is_empty(), "it traced");

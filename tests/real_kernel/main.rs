@@ -97,7 +97,7 @@ fn main() -> ExitCode {
     libtest_mimic::run(&arguments, trials()).exit_code()
 }
 
-/// An agent that is ended as by a fault of its own is to be gone, not to be written to a disk.
+/// An agent that is ended as by an internal error is to be gone, not to be written to a disk.
 fn without_cores() {
     if let Err(error) = setrlimit(Resource::RLIMIT_CORE, 0, 0) {
         eprintln!("cores may be left: {error}");

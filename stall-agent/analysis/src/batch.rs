@@ -1,4 +1,4 @@
-//! Ends that may have been told together.
+//! Completions that may have been reported by one interrupt.
 //!
 //! A driver handles all that ended by one interrupt at once, and not in the order in which the disk ended them: those that collect
 //! them (NVMe's, virtio-blk's) go through them backwards from 5.16 to 6.12 (`rq_list_add` in `blk_mq_add_to_batch`,

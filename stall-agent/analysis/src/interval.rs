@@ -1,4 +1,4 @@
-//! What happened from one snapshot to the next.
+//! What happened in one snapshot interval.
 
 use std::collections::HashMap;
 

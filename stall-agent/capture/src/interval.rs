@@ -1,11 +1,11 @@
-//! What happened from one snapshot to the next.
+//! What happened in one snapshot interval.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Op;
 
-/// What happened from one snapshot to the next.
+/// What happened in one snapshot interval.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Interval {
     pub start_ns: u64,

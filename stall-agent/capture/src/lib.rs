@@ -211,7 +211,7 @@ pub enum ReadError {
     #[error("it is not a capture of stall-agent")]
     Foreign,
     #[error(
-        "it has format version {0}, this program reads {OLDEST} to {VERSION}: use the version that made it"
+        "it has format version {0}, but this program reads {OLDEST} to {VERSION}: use the version that made it"
     )]
     Version(u64),
     #[error("it is damaged or cut short ({0})")]

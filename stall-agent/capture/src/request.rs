@@ -46,7 +46,7 @@ impl From<stall_common::request::Op> for Op {
 }
 
 /// Operations whose latency somebody waits for: the block layer's own flushes are waited for as the
-/// empty preflushes of their callers, and discards are what is suspected.
+/// fsync requests of their callers, and discards are what is suspected.
 #[must_use]
 pub const fn is_waited_for(op: Op) -> bool {
     match op {
@@ -185,7 +185,7 @@ pub struct EndedRequest {
     /// First sector, of 512 bytes; `None` for what has none, as an empty flush.
     pub sector: Option<u64>,
     pub queued_ns: u64,
-    /// `None` when it was never issued (an empty preflush).
+    /// `None` when it was never issued (an fsync request).
     pub issued_ns: Option<u64>,
     pub completed_ns: u64,
     pub overlap_ns: u64,

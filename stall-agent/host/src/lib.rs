@@ -1,7 +1,7 @@
 //! Names: what `/proc`, `/sys` and `/dev` of the host say of disks, mounts and processes.
 //!
 //! Each reader takes a [`HostRoot`], reads a bounded amount, and gives `None` or leaves out what has
-//! gone or makes no sense: names are found, never guessed, and nothing here ends the run. Text that
+//! gone or invalid: names are found, never guessed, and nothing here ends the run. Text that
 //! is not UTF-8 has its bad bytes replaced.
 
 #![forbid(unsafe_code)]

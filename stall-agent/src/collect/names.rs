@@ -364,7 +364,7 @@ fn is_newer(actor: &Process, own: &Process) -> bool {
 }
 
 impl Tasks {
-    /// In one piece with the process of another task, where it is the same to the last word.
+    /// Shares the allocation with an identical process of another task.
     fn keep(&mut self, task: u32, pid: u32, process: Packed) {
         let newest = self.newest.get(&pid);
         let same = newest.filter(|newest| ***newest == process).cloned();

@@ -22,7 +22,7 @@ pub fn refuse_borrowed_rights() -> Result<(), Failure> {
         return Ok(());
     }
     Err(Failure::NotPermitted(
-        "this program is set-uid, set-gid or has capabilities of its own, and does not run so: \
+        "this program is set-uid, set-gid or has capabilities of its own, and refuses to run that way: \
          take these off its file, and run it as root, with sudo for example"
             .to_owned(),
     ))

@@ -25,8 +25,7 @@ struct Mapping {
 pub(super) fn lock() -> Result<(), String> {
     if !is_unlimited() {
         return Err(
-            "memory is not locked: it takes CAP_IPC_LOCK, or a limit (ulimit -l) of unlimited"
-                .to_owned(),
+            "memory is not locked: this needs CAP_IPC_LOCK or ulimit -l unlimited".to_owned(),
         );
     }
     let say = |error| format!("memory is not locked ({error})");
@@ -34,7 +33,7 @@ pub(super) fn lock() -> Result<(), String> {
     let flags = MlockAllFlags::CURRENT | MlockAllFlags::FUTURE | MlockAllFlags::ONFAULT;
     mlockall(flags).map_err(say)?;
     let maps = std::fs::read_to_string("/proc/self/maps");
-    let maps = maps.map_err(|error| format!("the program is not read into memory ({error})"))?;
+    let maps = maps.map_err(|error| format!("the program was not read into memory ({error})"))?;
     for mapping in maps.lines().filter_map(of_file) {
         let length = mapping.end - mapping.start;
         // SAFETY: mlock(2) neither moves nor changes memory; a range that is not mapped (any more) is an error.

@@ -75,7 +75,7 @@ pub const CATALOG: &[Row] = &[
         ..tracepoint(
             "block_getrq",
             (1, 1),
-            Need::Optional("who submits requests that are issued directly is not known"),
+            Need::Optional("the submitter of requests that are issued directly is unknown"),
         )
     },
     Row {
@@ -84,7 +84,7 @@ pub const CATALOG: &[Row] = &[
         ..tracepoint(
             "block_getrq",
             (3, 3),
-            Need::Optional("who submits requests that are issued directly is not known"),
+            Need::Optional("the submitter of requests that are issued directly is unknown"),
         )
     },
     Row {
@@ -94,7 +94,7 @@ pub const CATALOG: &[Row] = &[
     tracepoint(
         "sched_process_exit",
         (1, ANY),
-        Need::Optional("ends of processes are not reported"),
+        Need::Optional("exits of processes are not reported"),
     ),
     tracepoint("sched_waking", (1, 1), Need::Required),
     Row {
@@ -114,7 +114,7 @@ pub const CATALOG: &[Row] = &[
         group: "d_tasks",
         instead_of: None,
         need: Need::Optional(
-            "tasks in D from before the trace, and those still in D, are not reported",
+            "tasks in D state since before the trace, or still at its end, are not reported",
         ),
     },
     Row {
@@ -124,7 +124,9 @@ pub const CATALOG: &[Row] = &[
         args: (0, ANY),
         group: "older_requests",
         instead_of: None,
-        need: Need::Optional("requests from before the trace that do not end are not found"),
+        need: Need::Optional(
+            "requests submitted before the trace and still pending at its end are not found",
+        ),
     },
     Row {
         program: "task_io",
@@ -134,7 +136,7 @@ pub const CATALOG: &[Row] = &[
         group: "task_io",
         instead_of: None,
         need: Need::Optional(
-            "which processes wrote what a thread of the kernel sends to a disk is not known",
+            "the processes whose data a kernel thread writes to a disk are unknown",
         ),
     },
 ];

@@ -194,11 +194,11 @@ fn show(
     let problem = match shown {
         Ok(Ok(())) => return,
         Ok(Err(error)) => error.to_string(),
-        Err(_) => "for a fault of its own".to_owned(),
+        Err(_) => "internal error".to_owned(),
     };
     if !shared.is_closing() {
         say(&format!(
-            "stall-agent: the view has ended ({problem}); the trace goes on"
+            "stall-agent: --live ended ({problem}); the trace continues"
         ));
     }
 }

@@ -56,9 +56,9 @@ impl Model {
             host: None,
             stalled: Mark::Doubt,
             headline: "not judged".to_owned(),
-            sentence: "Judging what there is so far failed for a fault of this program. The trace goes on, and what it \
-                       observes is kept."
-                .to_owned(),
+            sentence:
+                "Internal error during analysis. The trace continues and keeps what it observes."
+                    .to_owned(),
             disks: Vec::new(),
             discards: Vec::new(),
             blocked: Vec::new(),

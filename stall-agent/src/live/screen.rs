@@ -50,7 +50,7 @@ impl Screen {
         let why =
             |error: Errno| Failure::NoTerminal(format!("/dev/tty: {}", reason(&error.into())));
         if std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb") {
-            let problem = "TERM names none, or says dumb";
+            let problem = "TERM is unset or dumb";
             return Err(Failure::NoTerminal(problem.to_owned()));
         }
         let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;

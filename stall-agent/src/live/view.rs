@@ -25,7 +25,7 @@ pub(super) struct Scene<'a> {
     pub(super) told: Told,
     /// `None` before the first interval has been judged.
     pub(super) model: Option<&'a Model>,
-    /// Somebody has left, and the report is being made.
+    /// Somebody has left, and the report is being written.
     pub(super) is_left: bool,
     pub(super) paint: Paint,
 }
@@ -109,7 +109,7 @@ fn waiting(scene: &Scene<'_>) -> &'static str {
     if scene.is_left {
         ""
     } else {
-        "Watching; there is something to say after the first interval."
+        "Tracing; first results after the first interval."
     }
 }
 
@@ -152,7 +152,7 @@ fn header(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>) {
 fn footer(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>) {
     let lost = scene.model.map_or("nothing yet", |model| &model.lost);
     let keys = match (scene.is_left, area.width >= 60) {
-        (true, true) => "ending, the report is being made",
+        (true, true) => "ending: writing the report",
         (true, false) => "ending",
         (false, true) => "q ends it and writes the report",
         (false, false) => "q ends it",
@@ -227,12 +227,12 @@ fn tables(model: &Model) -> [Table<'_>; 3] {
         Table {
             columns: &DISCARDS,
             rows: model.discards.as_slice(),
-            none: "No discards now or lately.",
+            none: "No discards in flight or recently.",
         },
         Table {
             columns: &BLOCKED,
             rows: model.blocked.as_slice(),
-            none: "Nobody is or was long in uninterruptible sleep (D).",
+            none: "No task is or was blocked for long.",
         },
     ]
 }

@@ -62,7 +62,7 @@ impl Place {
             FileType::RegularFile => return Ok(()),
             FileType::Directory => "it is a directory",
             FileType::Symlink => "it is a symbolic link",
-            _ => "it is not a plain file; - is stdout",
+            _ => "not a regular file (use - for stdout)",
         }))
     }
 

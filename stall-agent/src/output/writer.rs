@@ -139,10 +139,10 @@ fn in_words(error: &io::Error, within: Duration) -> io::Error {
     match error.kind() {
         ErrorKind::TimedOut => io::Error::new(
             ErrorKind::TimedOut,
-            format!("its disk has not answered for {} s", within.as_secs()),
+            format!("its disk has not responded for {} s", within.as_secs()),
         ),
         ErrorKind::BrokenPipe | ErrorKind::ConnectionReset | ErrorKind::UnexpectedEof => {
-            io::Error::other("the process that was to write it is gone")
+            io::Error::other("the writer process is gone")
         }
         _ => io::Error::other(crate::file::reason(error)),
     }

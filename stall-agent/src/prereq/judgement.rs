@@ -79,7 +79,7 @@ fn optional(it: &capabilities::Use, evidence: &Evidence) -> Option<Capability> {
 fn lockdown(evidence: &Evidence) -> Capability {
     let level = evidence.lockdown.as_deref();
     let allowed = level.map(|level| level != "confidentiality");
-    let found = level.unwrap_or("/sys/kernel/security/lockdown is not to be seen");
+    let found = level.unwrap_or("/sys/kernel/security/lockdown cannot be read");
     required(code::LOCKDOWN, "lockdown", state(allowed), found)
         .or_else("everything", "boot with lockdown=integrity or none")
 }
@@ -93,7 +93,7 @@ fn bpf(evidence: &Evidence) -> Capability {
     let advice = if evidence.first_user_namespace == Some(false) {
         "run it as the host's root: root of a user namespace may not trace"
     } else {
-        "run it as root, and in a container as a privileged one"
+        "run it as root, in a privileged container if in one"
     };
     required(code::NOT_PERMITTED, "bpf", state, &found).or_else("everything", advice)
 }
@@ -101,12 +101,12 @@ fn bpf(evidence: &Evidence) -> Capability {
 fn types(evidence: &Evidence) -> Capability {
     let advice = "use a kernel built with CONFIG_DEBUG_INFO_BTF, version 5.10 or later";
     let (state, found, exit_code) = match &evidence.types {
-        KernelTypes::Facts(_) => (State::Ok, "read, nothing lacks", code::NO_BTF),
-        KernelTypes::Present => (State::Ok, "there", code::NO_BTF),
+        KernelTypes::Facts(_) => (State::Ok, "complete", code::NO_BTF),
+        KernelTypes::Present => (State::Ok, "present", code::NO_BTF),
         KernelTypes::Absent => (State::Missing, "no /sys/kernel/btf/vmlinux", code::NO_BTF),
         KernelTypes::Unusable(reason) => (State::Missing, reason.as_str(), code::NO_BTF),
         KernelTypes::Unfit(reason) => (State::Missing, reason.as_str(), code::HOOK_MISSING),
-        KernelTypes::Unknown => (State::Unknown, "not looked at", code::NO_BTF),
+        KernelTypes::Unknown => (State::Unknown, "not checked", code::NO_BTF),
     };
     required(exit_code, "btf", state, found).or_else("everything", advice)
 }
@@ -120,7 +120,7 @@ fn hooks(facts: &Facts) -> Vec<Capability> {
         .filter(|(hook, step)| !has_stand_in(hook.state, step, &steps))
         .map(|(hook, step)| {
             let there = hook.state != HookState::Missing;
-            let found = hook.reason.unwrap_or_else(|| "there".to_owned());
+            let found = hook.reason.unwrap_or_else(|| "present".to_owned());
             hook_capability(step, there, &found)
         })
         .collect()
@@ -156,7 +156,7 @@ fn fields(facts: &Facts) -> impl Iterator<Item = Capability> {
     coverage::asked(facts).map(|part| {
         let missing = part.missing(&facts.layout);
         let found = if missing.is_empty() {
-            "there".to_owned()
+            "present".to_owned()
         } else {
             format!("the kernel has no {}", missing.join(", "))
         };
@@ -176,10 +176,10 @@ fn symbols(evidence: &Evidence) -> Capability {
     let found = match evidence.symbols {
         Some(true) => "addresses are shown",
         Some(false) => "addresses are hidden",
-        None => "not looked at",
+        None => "not checked",
     };
     capability("kernel_symbols", state(evidence.symbols), found).or_else(
-        "names in kernel stacks, and with them why threads were blocked",
+        "symbol names in kernel stacks, and so why threads were blocked",
         "run it as root with kernel.kptr_restrict at 0 or 1",
     )
 }
@@ -198,9 +198,9 @@ fn host_processes(evidence: &Evidence) -> Capability {
 
 fn cached_files(evidence: &Evidence) -> Capability {
     let found = match evidence.cached_files {
-        Some(true) => "read without waiting for a disk".to_owned(),
+        Some(true) => "can be read without waiting for a disk".to_owned(),
         Some(false) => format!("the kernel has no {}", coverage::CACHED_FILES.missing),
-        None => "not looked at".to_owned(),
+        None => "not checked".to_owned(),
     };
     capability(
         coverage::CACHED_FILES.part,
@@ -241,7 +241,7 @@ fn required(code: u8, name: &str, state: State, found: &str) -> Capability {
 }
 
 impl Capability {
-    /// What it means when it is not there.
+    /// What it means when it is missing.
     fn or_else(mut self, lack: &str, advice: &str) -> Self {
         lack.clone_into(&mut self.without);
         if self.state != State::Ok {

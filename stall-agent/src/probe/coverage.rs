@@ -17,14 +17,14 @@ pub struct Outside {
 pub const CACHED_FILES: Outside = Outside {
     part: "cached_files",
     missing: "RESOLVE_CACHED in openat2(2)",
-    lack: "on which disks replicas of Longhorn lie, and what files of /oem say",
+    lack: "the disks of Longhorn replicas, and the contents of files in /oem",
 };
 
 /// The search of all queues for requests from before the trace came to no end.
 pub const QUEUES: Outside = Outside {
     part: "search_of_queues",
     missing: "a way from the first process to the block devices",
-    lack: "requests from before the trace that do not end are not all found",
+    lack: "some requests submitted before the trace and still pending at its end are not found",
 };
 
 /// The same as a row.

@@ -314,7 +314,7 @@ impl Session {
                 part: "disks".to_owned(),
                 missing: names.join(", "),
                 lack: format!(
-                    "requests of these disks are not measured: there is room for {MAX_DISKS}; name those of interest with --device"
+                    "requests to these disks are not measured: at most {MAX_DISKS} disks are traced; select disks with --device"
                 ),
             });
         }

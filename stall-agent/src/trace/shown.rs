@@ -34,7 +34,7 @@ impl Shown {
         let live = screen.map(|screen| Live::begin(screen, config, times));
         let live = live.transpose().unwrap_or_else(|error| {
             say(&format!(
-                "stall-agent: there is no view ({error}); the trace goes on"
+                "stall-agent: --live cannot start ({error}); the trace continues"
             ));
             None
         });

@@ -44,7 +44,7 @@ pub(super) fn start(
     limits: Limits,
 ) -> Result<(Session, Sources), Failure> {
     if !clock::is_the_kernels() {
-        let text = "this process is in a time namespace, whose clocks are not those of the kernel's stamps: run it outside of it";
+        let text = "this process is in a time namespace, whose clocks differ from the kernel's timestamps: run it outside";
         return Err(Failure::Other(text.to_owned()));
     }
     let steps = plan::plan(facts);

@@ -48,7 +48,7 @@ fn is_root() -> bool {
 #[test]
 fn each_wrong_time_has_its_own_sentence() {
     let cases = [
-        ("0s", "is no time at all"),
+        ("0s", "is zero"),
         ("-5s", "is negative"),
         ("60", "has no unit: write 60"),
         ("300d", "is too long: give at most 1day"),
@@ -217,7 +217,7 @@ fn what_is_not_a_capture_is_refused() {
     };
     let start = "{\"format\":\"stall-agent-capture\",\"version\":";
     let cases = [
-        (file("empty", ""), "it is empty"),
+        (file("empty", ""), "the file is empty"),
         (
             file("foreign", "{\"a\":1}"),
             "neither a report nor a capture",

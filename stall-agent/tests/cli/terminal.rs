@@ -66,8 +66,5 @@ fn a_page_goes_to_a_file_that_was_not_there() {
     let page = fs::read_to_string(folder.path().join("proof_before.html")).unwrap();
     assert!(page.starts_with("<!DOCTYPE html>"));
     let (text, code) = shown(folder.path(), &format!("report {before} --format html"));
-    assert!(
-        code == 8 && text.contains("it is there already"),
-        "{code}: {text}"
-    );
+    assert!(code == 8 && text.contains("it exists"), "{code}: {text}");
 }

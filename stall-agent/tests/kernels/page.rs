@@ -8,29 +8,42 @@ use serde_json::Value;
 use crate::kept::Found;
 use crate::rules;
 
-const HEAD: &str = "# Kernels\n\n\
-    What the agent finds in the type information of kernels, without running them. Made from `tests/fixtures/btf` (Debian's kernels) by the \
-    test `kernels`, which also keeps it true; not written by hand. The columns called `synthetic` are kernels that were not at hand: the \
-    BTF of 6.1 with what is known of their layouts, and `?` where that is nothing.\n\n\
-    That a field is found does not prove that the verifier takes the programs: `cargo xtask vm` boots some of them and traces there, 5.10 \
-    the oldest. Where there is no `bpf_get_current_task_btf` (5.11) the running task's fields are copied by a helper.\n";
+const HEAD: &str = "\
+# Kernels
 
-const SUSE: &str = "\n## The kernels of Harvester's hosts\n\n\
-    Harvester 1.3 to 1.6 runs SUSE's 5.14, 1.7 SUSE's 6.4, 1.8 and later its 6.12. **None of these was at hand: no program was loaded on \
-    them.** 6.12 is that of Debian in what counts here. 6.4 lies between 6.2 and 6.5 and, as 6.2, is without `block_io_start` unless SUSE \
-    took it over. 5.14 is 5.15 without `request_queue.disk`; on it\n\n\
-    - a request's disk is `request.rq_disk`, and the state of who is switched away from is read from the task, as the tracepoint does \
-    not pass it: a wake-up on another CPU in between hides a sleep;\n\
-    - who submits is noted by the bio, when it gets its request, and found when the request is first seen: a bio that is merged \
-    into another one's request counts for that one's submitter;\n\
-    - who holds a lock at the end of the window is not known, as on every kernel before 6.16;\n\
-    - forms with a queue in front of the request or bio end with 5.10. There is a program for that of `block_getrq`, which all of 5.10 \
-    has; for those of `block_rq_issue` and `block_rq_insert`, which its first releases have, there is none, and a kernel that has them \
-    is told so by name. Nor is there one that takes the disk from the request's partition: every kernel from 5.10 on has `rq_disk` or \
-    `request_queue.disk`.\n\n\
-    What SUSE took over from later kernels is seen by the agent in the type information, not by the version. The ways of 5.14 and 6.4 \
-    are tested on the machine that runs the tests, by keeping from the agent what its kernel has beyond them \
-    (`tests/real_kernel/older.rs`). `stall-agent check` on a host is the last word.\n";
+What the agent finds in the type information (BTF) of kernels, without running them. The test
+`kernels` makes this page of `tests/fixtures/btf` (Debian's kernels) and keeps it true; do not edit
+it. Columns called `synthetic` are kernels that were not available: the BTF of 6.1 with what is
+known of their layouts, and `?` for what is not.
+
+A field that is found does not prove that the verifier accepts the programs. `cargo xtask vm` boots
+some of these kernels and traces on them, 5.10 the oldest ([machines.md](machines.md)). Kernels
+without `bpf_get_current_task_btf` (before 5.11) have the running task's fields copied by a helper.
+";
+
+const SUSE: &str = "
+## The kernels of Harvester's hosts
+
+Harvester 1.3 to 1.6 runs SUSE's 5.14, 1.7 SUSE's 6.4, 1.8 and later SUSE's 6.12. **None of these
+was available: no program was loaded on them.** In what matters here 6.12 equals Debian's. 6.4 lies
+between 6.2 and 6.5; like 6.2, it has no `block_io_start` unless SUSE backported it. 5.14 is 5.15
+without `request_queue.disk`. On 5.14:
+
+- A request's disk is `request.rq_disk`. The tracepoint does not pass the state of the task that is
+  switched away from, so it is read from the task: a wake-up on another CPU in between hides a sleep.
+- The submitter is noted with the bio when it gets its request, and found when the request is first
+  seen. A bio merged into another submitter's request counts for that submitter.
+- The holder of a lock at the end of the window is unknown, as on every kernel before 6.16.
+- Tracepoints that pass a queue before the request or bio end with 5.10. There is a program for
+  this form of `block_getrq`, which all of 5.10 has. There is none for those of `block_rq_issue` and
+  `block_rq_insert`, which only its first releases have: the agent refuses such a kernel by name.
+  Nor is there one that takes the disk from the request's partition: every kernel from 5.10 on has
+  `rq_disk` or `request_queue.disk`.
+
+The agent finds SUSE's backports in the type information, not by the version. The programs for 5.14
+and 6.4 are tested on the machine that runs the tests, by hiding from the agent what its kernel has
+beyond them (`tests/real_kernel/older.rs`). `stall-agent check` on a host is the last word.
+";
 
 pub(crate) fn page(found: &Found) -> String {
     let mut page = HEAD.to_owned();
@@ -86,10 +99,10 @@ fn programs(page: &mut String, found: &Found) {
 }
 
 fn lacks(page: &mut String, found: &Found) {
-    page.push_str("\n## What a report lacks\n\n");
+    page.push_str("\n## What a report lacks\n\n| kernel | what |\n|---|---|\n");
     for (name, of) in found {
         if let Some(reason) = of["refused"].as_str() {
-            let _ = writeln!(page, "- {name}: **no trace**: {reason}");
+            let _ = writeln!(page, "| {name} | **no trace**: {reason} |");
             continue;
         }
         let fields = of["lacks"].as_array().into_iter().flatten();
@@ -102,7 +115,7 @@ fn lacks(page: &mut String, found: &Found) {
         } else {
             all.join("; ")
         };
-        let _ = writeln!(page, "- {name}: {text}");
+        let _ = writeln!(page, "| {name} | {text} |");
     }
 }
 

@@ -8,10 +8,17 @@ use stall_agent::kernel::layout::{Asked, PARTS, Part};
 /// Two tables.
 pub(crate) fn write(page: &mut String) {
     page.push_str(
-        "\n## Rules\n\nWhat is required ends a trace before it begins, with one sentence and exit code 5, when it is missing. What is \
-        optional makes a report that has `null` for it and a row in `coverage_gaps`. `stall-agent check` says for a host which is which. \
-        The program is chosen by what the tracepoint passes, before anything is loaded.\n\n\
-        | hook | arguments | program | without it |\n|---|---|---|---|\n",
+        "
+## Rules
+
+A missing required hook or field ends a trace before it begins, with one sentence and exit code 5. A
+missing optional one leaves `null` in the report and a row in `coverage_gaps`. `stall-agent check`
+tells which are missing on a host. The arguments of the tracepoint select the program, before
+anything is loaded.
+
+| hook | arguments | program | without it |
+|---|---|---|---|
+",
     );
     for row in CATALOG {
         let _ = writeln!(
@@ -52,11 +59,14 @@ fn hook_rule(row: &Row) -> String {
     let others: Vec<_> = others.map(|other| format!("`{}`", other.program)).collect();
     let rule = match row.need {
         Need::Required if others.is_empty() => "**no trace**".to_owned(),
-        Need::Required => format!("{} serves; without either **no trace**", others.join(", ")),
+        Need::Required => format!(
+            "replaced by {}; without either **no trace**",
+            others.join(", ")
+        ),
         Need::Optional(lack) => lack.to_owned(),
     };
     match row.instead_of {
-        Some(hook) => format!("asked for where there is no `{hook}`: {rule}"),
+        Some(hook) => format!("used without `{hook}` only: {rule}"),
         None => rule,
     }
 }
@@ -68,7 +78,7 @@ fn part_rule(part: &Part) -> String {
     };
     match part.asked {
         Asked::Always => rule.to_owned(),
-        Asked::Without(hook) => format!("asked for where there is no `{hook}`: {rule}"),
-        Asked::With(other) => format!("asked for where there is `{other}`: {rule}"),
+        Asked::Without(hook) => format!("used without `{hook}` only: {rule}"),
+        Asked::With(other) => format!("used with `{other}` only: {rule}"),
     }
 }

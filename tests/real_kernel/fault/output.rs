@@ -71,7 +71,7 @@ fn stalled() -> Result<()> {
     let writers = tracing.writers();
     let frozen = disk.control().freeze();
     let begin = Instant::now();
-    let kept = is_kept(tracing, "its disk has not answered for 30 s");
+    let kept = is_kept(tracing, "its disk has not responded for 30 s");
     let took = begin.elapsed();
     let hangs = writers
         .iter()
@@ -100,7 +100,7 @@ fn stalled_stdout() -> Result<()> {
         .started()?;
     let frozen = disk.control().freeze();
     let begin = Instant::now();
-    let kept = is_kept(tracing, "to stdout (its disk has not answered for 30 s)");
+    let kept = is_kept(tracing, "to stdout (its disk has not responded for 30 s)");
     let took = begin.elapsed();
     drop(frozen);
     kept?;
@@ -121,7 +121,7 @@ fn stalled_from_the_start() -> Result<()> {
         "{status}: {said}"
     );
     ensure!(
-        said.contains("its disk has not answered for 10 s"),
+        said.contains("its disk has not responded for 10 s"),
         "{said}"
     );
     has_no_report(&disk)

@@ -215,7 +215,7 @@ fn recorded(capture: &Capture, disk: u16) -> Vec<&EndedRequest> {
     recorded
 }
 
-/// An empty preflush is served by a flush. Where a queue stands at the device all the time, even the fastest requests
+/// An fsync request is served by a flush. Where a queue stands at the device all the time, even the fastest requests
 /// waited in it: what a request takes by itself is then bounded by how fast the disk works it off.
 fn usual(capture: &Capture, disk: u16, recorded: &[&EndedRequest]) -> BTreeMap<Op, u64> {
     let served = recorded.iter().filter(|one| one.service_ns > 0);

@@ -1,5 +1,5 @@
-//! When the disk worked for each recorded request: the time before its end, and where several ends were told together
-//! ([`batch`]), in the order in which the disk was given the requests.
+//! When the disk worked for each recorded request: the time before its completion. Completions reported by one interrupt
+//! ([`batch`]) are reordered by issue time.
 
 use super::super::batch;
 use stall_capture::{EndedRequest, Op};
@@ -56,7 +56,7 @@ fn given_earlier(served: &[Served<'_>]) -> Option<usize> {
     Some(earliest + 1)
 }
 
-/// Nothing of what the disk was not given (an empty preflush), nor of a flush: it is never told together with others, as it has
+/// `None` for what the disk was not given (an fsync request), and for a flush: it is never reported with others, as it has
 /// an `end_io` of its own (`blk_mq_add_to_batch` in include/linux/blk-mq.h).
 fn given_ns(served: &Served<'_>) -> Option<u64> {
     let alone = matches!(served.request.op, Op::Flush | Op::Preflush);

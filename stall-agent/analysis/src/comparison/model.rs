@@ -189,7 +189,7 @@ pub enum Measure {
     DiscardNs,
     /// Bytes read and written.
     Bytes,
-    /// Empty preflushes.
+    /// Fsync requests.
     Preflushes,
 }
 

@@ -153,7 +153,7 @@ fn after_labels(
         .collect()
 }
 
-/// Bytes of its reads and writes, or its empty preflushes.
+/// Bytes of its reads and writes, or its fsync requests.
 fn requests(flows: &Flows, disk: usize, rows: &[usize], preflushes: bool) -> Change {
     let counts = |flow: &&Flow| {
         flow.disk == disk && rows.contains(&flow.party) && (flow.op == Op::Preflush) == preflushes

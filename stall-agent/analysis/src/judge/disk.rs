@@ -257,7 +257,7 @@ const fn is_discards(cause: &Cause) -> bool {
     matches!(cause, Cause::By(_, Work::Discard) | Cause::OwnDiscards)
 }
 
-/// From which latency on a request is slow there: what was asked for, or what is usual for a disk with platters.
+/// Latency threshold for slow requests there: what was asked for, or the default for a disk with platters.
 fn slow_ns(capture: &Capture, index: u16) -> u64 {
     let facts = capture.disk(index).and_then(|disk| disk.facts.as_ref());
     let transport = facts.and_then(|facts| facts.transport.as_deref());

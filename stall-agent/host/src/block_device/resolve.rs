@@ -25,13 +25,13 @@ pub enum ResolveError {
     NoSuchNumber { spec: String, known: String },
     #[error("{spec} is a device, but not a disk: {known}")]
     NotADisk { spec: String, known: String },
-    #[error("{spec} is on {filesystem}, which is on no disk of this host: {known}")]
+    #[error("{spec} is on {filesystem}, which no disk of this host holds: {known}")]
     NoDiskBelow {
         spec: String,
         filesystem: String,
         known: String,
     },
-    #[error("{spec} cannot be looked at ({error}): name the disk itself; {known}")]
+    #[error("{spec} cannot be read ({error}): name the disk itself; {known}")]
     Unreadable {
         spec: String,
         error: io::Error,
@@ -221,7 +221,7 @@ fn known(root: &HostRoot) -> String {
         size.is_some_and(|size| size > 0)
     });
     if names.is_empty() {
-        return "no disks are to be seen in /sys/block".to_owned();
+        return "there are no disks in /sys/block".to_owned();
     }
     let more = names.len().saturating_sub(MAX_LISTED);
     names.truncate(MAX_LISTED);

@@ -21,7 +21,7 @@ pub struct Blame {
 pub struct BlameUsual {
     /// Operation.
     pub op: Op,
-    /// First percentile of its time at the device; of empty preflushes, of the flushes.
+    /// First percentile of its time at the device; of fsync requests, of the flushes.
     pub device_ns: u64,
 }
 
@@ -33,7 +33,7 @@ pub struct BlameRow {
     pub actor: u32,
     /// For people.
     pub label: String,
-    /// Sum of completed - queued of its reads, writes and empty preflushes that ended.
+    /// Sum of completed - queued of its reads, writes and fsync requests that ended.
     pub waited_ns: u64,
     /// Part of it waited in requests that were not slow: laid on nobody.
     pub fast_ns: u64,

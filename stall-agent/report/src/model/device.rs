@@ -182,7 +182,7 @@ pub struct Mount {
 pub struct Stall {
     /// A mark for people: the rule is in `docs/report.md`.
     pub stalled: bool,
-    /// Reads, writes and empty preflushes that count for these rules.
+    /// Reads, writes and fsync requests that count for these rules.
     pub ops: u64,
     /// Those that were slow.
     pub slow_ops: u64,

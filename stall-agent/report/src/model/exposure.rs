@@ -12,7 +12,7 @@ pub struct Victim {
     pub device: String,
     /// Id of the actor.
     pub actor: u32,
-    /// All its reads, writes and empty preflushes there.
+    /// All its reads, writes and fsync requests there.
     pub all: Exposure,
     /// The same by operation.
     pub by_op: Vec<FlowExposure>,

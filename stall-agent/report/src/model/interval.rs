@@ -1,11 +1,11 @@
-//! What happened from one snapshot to the next.
+//! What happened in one snapshot interval.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Op, Reason};
 
-/// What happened from one snapshot to the next.
+/// What happened in one snapshot interval.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Interval {
     /// `CLOCK_MONOTONIC` at its start.

@@ -100,7 +100,7 @@ pub struct Report {
     pub blocked: Vec<BlockedTask>,
     /// Who waited for a lock, for whom, and what for in the end; the most waited in first.
     pub chains: Vec<Chain>,
-    /// What happened from one snapshot to the next.
+    /// What happened in one snapshot interval.
     pub intervals: Vec<Interval>,
     /// Kernel stacks, referred to by index.
     pub stacks: Vec<Stack>,

@@ -155,7 +155,7 @@ pub struct Window {
 pub struct Settings {
     /// `null` is until interrupted.
     pub duration_ns: Option<u64>,
-    /// From one snapshot to the next.
+    /// Snapshot interval.
     pub interval_ns: u64,
     /// Requests from this length on are slow.
     pub slow_ns: u64,

@@ -32,7 +32,7 @@ pub(super) struct Heat {
     pub(super) counted: bool,
 }
 
-/// Reads, writes and empty preflushes of a device in a column.
+/// Reads, writes and fsync requests of a device in a column.
 pub(super) fn rows<'a>(
     report: &'a Report,
     column: &Column,

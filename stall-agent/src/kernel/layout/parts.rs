@@ -116,7 +116,7 @@ pub const PARTS: &[Part] = &[
     ),
     optional(
         "requests_before",
-        "requests from before the trace that do not end are not found",
+        "requests submitted before the trace and still pending at its end are not found",
         ways!([
             device_disk = "bdev_inode.bdev.bd_disk",
             request_state = "request.state",
@@ -141,7 +141,7 @@ pub const PARTS: &[Part] = &[
     ),
     optional(
         "who_waits",
-        "who waits for requests from before the trace is not known",
+        "who waits for requests from before the trace is unknown",
         ways!([
             task_stack = "task_struct.stack",
             request_bio = "request.bio",
@@ -152,7 +152,7 @@ pub const PARTS: &[Part] = &[
     ),
     optional(
         "control_groups",
-        "for which control groups threads of the kernel submit is not known",
+        "the control groups that kernel threads submit for are unknown",
         ways!([
             bio_blkg = "bio.bi_blkg",
             request_bio = "request.bio",
@@ -167,7 +167,7 @@ pub const PARTS: &[Part] = &[
         asked: Asked::Without("block_io_start"),
         ..optional(
             "submitter_of_bio",
-            "who submits requests that are issued directly is not known",
+            "the submitter of requests that are issued directly is unknown",
             ways!([
                 request_bio = "request.bio",
                 request_biotail = "request.biotail",
@@ -178,13 +178,13 @@ pub const PARTS: &[Part] = &[
         asked: Asked::Without("block_io_start"),
         ..optional(
             "operation_of_bio",
-            "what discards are for is not known",
+            "the purpose of discards is unknown",
             ways!([bio_opf = "bio.bi_opf"]),
         )
     },
     optional(
         "last_run",
-        "since when tasks were in D before the trace is not known",
+        "how long tasks were in D state before the trace is unknown",
         ways!([
             task_last_arrival = "task_struct.sched_info.last_arrival",
             task_prio = "task_struct.prio",
@@ -194,17 +194,17 @@ pub const PARTS: &[Part] = &[
     ),
     optional(
         "io_wait",
-        "whether a task that sleeps waits for I/O is not known but by its stack",
+        "whether a sleeping task waits for I/O is known only by its stack",
         ways!([task_io_wait = "task_struct.in_iowait"]),
     ),
     optional(
         "woken_early",
-        "tasks that are woken while they fall asleep seem to sleep until they are woken again, and count as missed wake-ups",
+        "tasks woken while they fall asleep appear to sleep until their next wake-up, and count as missed wake-ups",
         ways!([task_pi_lock = "task_struct.pi_lock"]),
     ),
     optional(
         "command_line",
-        "command lines of processes that end before they are looked at are not known",
+        "command lines of processes that exit before they are read are unknown",
         ways!([
             task_mm = "task_struct.mm",
             mm_arg_start = "mm_struct.arg_start",
@@ -213,14 +213,14 @@ pub const PARTS: &[Part] = &[
     ),
     optional(
         "lock_holder",
-        "who holds a lock that is waited for when the window ends is not known",
+        "the holders of locks still waited for at the end of the window are unknown",
         ways!([task_blocker = "task_struct.blocker"]),
     ),
     Part {
         asked: Asked::With("lock_holder"),
         ..optional(
             "mutex_holder",
-            "who holds a mutex that is waited for when the window ends is not known",
+            "the holders of mutexes still waited for at the end of the window are unknown",
             ways!([mutex_owner = "mutex.owner"]),
         )
     },
@@ -228,7 +228,7 @@ pub const PARTS: &[Part] = &[
         asked: Asked::With("lock_holder"),
         ..optional(
             "rwsem_holder",
-            "who holds an rwsem that is waited for when the window ends is not known",
+            "the holders of rwsems still waited for at the end of the window are unknown",
             ways!([rwsem_owner = "rw_semaphore.owner"]),
         )
     },
@@ -236,13 +236,13 @@ pub const PARTS: &[Part] = &[
         asked: Asked::With("lock_holder"),
         ..optional(
             "semaphore_holder",
-            "who took a semaphore last that is waited for when the window ends is not known",
+            "the last task to take a semaphore still waited for at the end of the window is unknown",
             ways!([semaphore_last_holder = "semaphore.last_holder"]),
         )
     },
     optional(
         "written",
-        "which processes wrote what a thread of the kernel sends to a disk is not known",
+        "the processes whose data a kernel thread writes to a disk are unknown",
         ways!([
             task_write_bytes = "task_struct.ioac.write_bytes",
             task_cancelled_bytes = "task_struct.ioac.cancelled_write_bytes",
@@ -251,7 +251,7 @@ pub const PARTS: &[Part] = &[
     ),
     optional(
         "open_files",
-        "on which filesystems processes write and wait, and which are frozen, is not known",
+        "the filesystems that processes write to and wait for, and which are frozen, are unknown",
         ways!([
             task_files = "task_struct.files",
             files_fdt = "files_struct.fdt",
@@ -273,7 +273,7 @@ pub const PARTS: &[Part] = &[
         asked: Asked::With("open_files"),
         ..optional(
             "system_call",
-            "for which file a thread in D waits is not known",
+            "the file that a thread in D state waits for is unknown",
             ways!(
                 [
                     helper_task_pt_regs = "BPF_FUNC_task_pt_regs",

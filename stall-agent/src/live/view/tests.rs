@@ -157,7 +157,7 @@ fn before_anything_is_known_it_says_so() {
     scene.told.left = None;
     assert!(text(&scene, (80, 24)).contains("for 0:18"));
     scene.is_left = true;
-    assert!(text(&scene, (80, 24)).contains("the report is being made"));
+    assert!(text(&scene, (80, 24)).contains("writing the report"));
 }
 
 #[test]
@@ -167,18 +167,15 @@ fn an_idle_host_is_told_in_words() {
     report.discards.clear();
     report.blocked.clear();
     let text = text(&scene(Some(&Model::new(&report))), (80, 24));
-    for part in ["No disk has been used", "No discards", "Nobody is or was"] {
+    for part in ["No disk has been used", "No discards", "No task is or was"] {
         assert!(text.contains(part), "{part} is not in\n{text}");
     }
 }
 
 #[test]
-fn a_fault_in_judging_is_told() {
+fn an_error_in_analysis_is_shown() {
     let text = text(&scene(Some(&Model::failed())), (80, 24));
-    assert!(
-        text.contains("failed for a fault of this program"),
-        "{text}"
-    );
+    assert!(text.contains("Internal error during analysis"), "{text}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! A heavy neighbour: limit what it may do on this disk, in the way that fits who it is.
+//! A noisy neighbor: limit what it may do on this disk, in the way that fits who it is.
 
 use super::case::Case;
 use super::guest::machine;

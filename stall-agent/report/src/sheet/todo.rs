@@ -8,7 +8,7 @@ pub(super) fn write(paper: &mut Paper, report: &Report) {
     if report.verdict.advice.is_empty() {
         return;
     }
-    paper.heading("WHAT TO DO (nothing of it has been done)");
+    paper.heading("WHAT TO DO (none of it has been done)");
     for when in [AdviceWhen::Now, AdviceWhen::ToConfirm, AdviceWhen::ForGood] {
         for advice in report.verdict.advice.iter().filter(|one| one.when == when) {
             one(paper, advice);

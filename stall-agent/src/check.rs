@@ -100,11 +100,11 @@ impl Answer {
     fn headline(&self) -> String {
         let missing = |it: &Capability| it.state == State::Missing;
         let headline = if !self.traceable {
-            "This host cannot be traced as things stand."
+            "This host cannot be traced."
         } else if self.problems().any(missing) {
             "This host can be traced; the report will lack something."
         } else if self.problems().next().is_some() {
-            "This host can be traced, as far as can be told before a trace."
+            "This host can be traced, as far as a check without tracing can show."
         } else {
             "This host can be traced."
         };

@@ -81,7 +81,7 @@ fn every_capture_has_a_row() {
     assert!(table.len() >= 20, "{}", table.len());
 }
 
-/// Of each victim: what is laid on others, on itself, on the device and on nobody is what it waited.
+/// Of each victim: what is attributed to others, on itself, on the device and on nobody is what it waited.
 #[test]
 fn every_row_of_blame_sums_to_what_was_waited() {
     let mut rows = 0;

@@ -3,7 +3,7 @@
 use crate::histogram::BUCKETS;
 use crate::request::OP_PLACES;
 
-/// Disks that can be told apart in one trace.
+/// Disks tracked in one trace.
 pub const MAX_DISKS: usize = 512;
 /// `DISK_NAME_LEN`.
 pub const NAME_LEN: usize = 32;

@@ -55,7 +55,7 @@ fn only_read(done: &Done) -> Result<&OpRecord> {
     done.log.records.first().context("nothing was read")
 }
 
-/// Check that a sleep older than the trace ends with its whole age, told apart into before the
+/// Check that a sleep older than the trace ends with its whole age, split into before the
 /// window and in it; and that the request it waited for has the kernel's stamp of its beginning.
 fn ended() -> Result<()> {
     let disk = StagedDisk::builder().size(1 << 30).start()?;

@@ -86,7 +86,7 @@ fn union() -> Result<()> {
     close("sum over intervals", by_interval, busy, 0.0, MS)
 }
 
-/// Check that a reader's requests are told apart by whether they overlap a discard: as many, with as
+/// Check that a reader's requests are split by whether they overlap a discard: as many, with as
 /// much time, as the disk's log and the reader's own account say.
 fn exposed() -> Result<()> {
     let disk = disk()?;

@@ -77,7 +77,7 @@ fn processes() -> Result<()> {
     same("reads of all actors", of_actors, PROCESSES.into())?;
     let rows = reads.len();
     note!("{rows} rows");
-    ensure!(rows < APART, "{rows} actors are told apart");
+    ensure!(rows < APART, "{rows} actors are tracked");
     let actor = |id: u32| trace.capture.actors.iter().find(|actor| actor.id == id);
     let alike = reads.iter().filter_map(|used| actor(used.actor));
     let told: u64 = alike.map(|actor| 1 + actor.ended_alike).sum();

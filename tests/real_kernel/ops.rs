@@ -15,7 +15,7 @@ pub(crate) const TESTS: &[Test] = &[Test::new("each_is_counted_as_what_it_is", e
 const MIB: u64 = 1 << 20;
 
 /// Check that a read, write, discard, zeroing and flush are each counted as what they are, with
-/// their bytes, and laid on the process that asked for them; a flush has a waiter and no owner.
+/// their bytes, and attributed to the process that asked for them; a flush has a waiter and no owner.
 fn each() -> Result<()> {
     let disk = StagedDisk::builder().size(1 << 30).start()?;
     let steps = [

@@ -31,7 +31,7 @@ pub(crate) const TESTS: &[Test] = &[
     Test::new("journal_writes_are_the_journals", journal),
 ];
 
-/// Check that every discard of fstrim is laid on its process and named a trim. Returns how many
+/// Check that every discard of fstrim is attributed to its process and named a trim. Returns how many
 /// discards were issued by another task.
 pub(crate) fn trimmed(file_system: FileSystem, agent: fn(&StagedDisk) -> Agent) -> Result<u64> {
     let disk = StagedDisk::builder()

@@ -19,7 +19,7 @@ pub(super) fn view(view: &capture::View) -> View {
     }
     if view.pid_namespace_is_hosts == Some(false) && view.proc_is_hosts == Some(true) {
         costs.push(format!(
-            "the agent is not in the host's pid namespace: names come from {root}, its own pid is another there"
+            "the agent is not in the host's pid namespace: names come from {root}, where its own pid differs"
         ));
     }
     if view.mount_namespace_is_hosts == Some(false) {

@@ -13,7 +13,7 @@ pub struct Actor {
     /// `None` for the two above.
     pub process: Option<Process>,
     /// Further processes that it stands for: ended ones of the same name and control group, of which there were more than are
-    /// told apart.
+    /// distinguished.
     #[serde(default)]
     pub ended_alike: u64,
 }

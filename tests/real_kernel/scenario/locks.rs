@@ -56,7 +56,7 @@ fn inode() -> Result<()> {
     played.must(&must.at_least(Confidence::High))
 }
 
-/// What it slept for locks, as the kernel's sums by stack have it, is laid on the holder; and most of it on the
+/// What it slept for locks, as the kernel's sums by stack have it, is attributed to the holder; and most of it on the
 /// holder's waiting for the disk.
 fn chains_end_at_the_write(played: &Played, reader: &Load, disk: &StagedDisk) -> Result<()> {
     let pid = reader.pid().as_raw().unsigned_abs();
@@ -64,7 +64,7 @@ fn chains_end_at_the_write(played: &Played, reader: &Load, disk: &StagedDisk) ->
     let chains: Vec<_> = chains.filter(|one| one.links[0].pid == pid).collect();
     let laid: u64 = chains.iter().map(|one| one.waited_ns).sum();
     let slept = played.trace.blocked_task(reader.pid())?.in_window_ns;
-    close("time laid on chains (time in D)", laid, slept, 0.05, 0)?;
+    close("time attributed to chains (time in D)", laid, slept, 0.05, 0)?;
     let ends_there = |link: &ChainLink| {
         link.reason == Some(Reason::Write) && link.device.as_deref() == Some(disk.name())
     };

@@ -96,7 +96,7 @@ fn two() -> Result<()> {
     )?;
     let blamed = first_share_blamed(&played)?;
     close(
-        "share laid on the first, in thousandths (disk)",
+        "share attributed to the first, in thousandths (disk)",
         blamed,
         truth,
         0.0,

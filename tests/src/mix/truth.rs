@@ -103,7 +103,7 @@ fn own_service<'a>(log: &'a OpLog, user: &'a User) -> impl Iterator<Item = Range
         .map(|record| record.service(log.taken_ns))
 }
 
-/// The part of a span that is laid on discards.
+/// The part of a span that is attributed to discards.
 fn on_discards(span: &Range<u64>, clock: &Clock, own: &[Range<u64>]) -> f64 {
     let first = own.partition_point(|part| part.end <= span.start);
     let parts = own[first..].iter().take_while(|part| part.start < span.end);

@@ -1,4 +1,4 @@
-//! Who delayed whom: the time waited in slow requests, laid on those for whom the disk worked meanwhile. The method,
+//! Who delayed whom: the time waited in slow requests, attributed to those whom the disk served meanwhile. The method,
 //! and what it cannot know, is in `docs/principles.md`.
 
 mod background;

@@ -200,7 +200,7 @@ fn alike(load: &Load) -> Vec<Reason> {
     let covered = load.covered_share.filter(|covered| *covered < COVERED);
     reasons.extend(covered.map(|covered| {
         let text = format!(
-            "only {} of the slow requests before are of a party and operation that is there after",
+            "only {} of the slow requests before have the same process and operation after",
             share(covered)
         );
         number(ReasonKind::TooLittle, covered, COVERED, text)

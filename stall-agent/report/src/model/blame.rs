@@ -10,7 +10,7 @@ use super::{Op, Origin};
 pub struct Blame {
     /// Id of the device.
     pub device: String,
-    /// Time a request needs there when nothing else does, by operation: what is never laid on others.
+    /// Time a request needs there when nothing else does, by operation: what is never attributed to others.
     pub usual: Vec<BlameUsual>,
     /// One row for each actor that waited in slow requests, the most waiting first.
     pub victims: Vec<BlameRow>,
@@ -35,7 +35,7 @@ pub struct BlameRow {
     pub label: String,
     /// Sum of completed - queued of its reads, writes and fsync requests that ended.
     pub waited_ns: u64,
-    /// Part of it waited in requests that were not slow: laid on nobody.
+    /// Part of it waited in requests that were not slow: attributed to nobody.
     pub fast_ns: u64,
     /// Waited for the device itself.
     pub device_ns: u64,

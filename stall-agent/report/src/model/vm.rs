@@ -59,7 +59,7 @@ pub struct VmDisk {
 pub enum DataEngine {
     /// iSCSI, controller and replica processes.
     V1,
-    /// SPDK: what is behind the device is not to be seen.
+    /// SPDK: what is behind the device is unknown.
     V2,
 }
 

@@ -41,7 +41,7 @@ fn matrix(number: usize, table: &Blame) -> Markup {
     let shown = causes.len().min(CAUSES);
     html! {
         @if !rows.is_empty() {
-            h3 { "On " (foreign::short(&table.device)) span.muted { " time in slow requests, laid on those for whom the disk worked meanwhile" } }
+            h3 { "On " (foreign::short(&table.device)) span.muted { " time in slow requests, attributed to those whom the disk served meanwhile" } }
             div.scroll { table.matrix {
                 thead { tr {
                     th scope="col" { "waited" }

@@ -2,7 +2,7 @@
 
 use stall_common::histogram::{WIDE, wide_bounds};
 
-/// Below this nothing is told apart.
+/// Below this nothing is distinguished.
 const LEAST_NS: f64 = 512.0;
 
 /// From the lower end of one bucket to the upper end of another.

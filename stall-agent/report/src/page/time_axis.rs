@@ -10,7 +10,7 @@ use super::path::percent;
 use crate::model::Interval;
 use crate::{Report, duration};
 
-/// More are not told apart on a screen, and make the file large.
+/// More cannot be distinguished on a screen, and make the file large.
 const COLUMNS: usize = 180;
 const TICKS: u64 = 6;
 const SECOND: u64 = 1_000_000_000;

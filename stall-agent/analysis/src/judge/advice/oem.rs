@@ -66,7 +66,7 @@ fn looked_up(files: Option<&[OemFile]>) -> Step {
     const WHY: &str =
         "the system restores /etc/systemd at boot, so that the change has to stand in /oem as well";
     let found = match files {
-        None => "what it has was not to be seen".to_owned(),
+        None => "its contents could not be read".to_owned(),
         Some(files) => {
             let about = speaks_of_it(files).map(|file| file.name.as_str());
             let about: Vec<_> = about.collect();

@@ -106,7 +106,7 @@ pub(super) fn inconclusive(case: &Case<'_>) -> Vec<Step> {
         );
     }
     if !findings.discards.is_empty() {
-        let text = "stop whoever discards (see discards) and trace again: if it stays slow, it was not that";
+        let text = "stop whoever sends discards and trace again: if it stays slow, the discards were not the cause";
         steps.push(step::now(text).source("docs/comparison.md of stall-agent"));
     }
     steps.push(

@@ -30,7 +30,8 @@ between 6.2 and 6.5; like 6.2, it has no `block_io_start` unless SUSE backported
 without `request_queue.disk`. On 5.14:
 
 - A request's disk is `request.rq_disk`. The tracepoint does not pass the state of the task that is
-  switched away from, so it is read from the task: a wake-up on another CPU in between hides a sleep.
+  switched away from, so it is read from the task: a wake-up on another CPU in between hides a
+  sleep.
 - The submitter is noted with the bio when it gets its request, and found when the request is first
   seen. A bio merged into another submitter's request counts for that submitter.
 - The holder of a lock at the end of the window is unknown, as on every kernel before 6.16.

@@ -130,7 +130,7 @@ fn another_form_of_the_bios_tracepoint_costs_submitters_only() {
     let hooks = steps.iter().map(plan::Step::hook);
     let lacks: Vec<_> = hooks.filter_map(|hook| hook.lack).collect();
     assert!(
-        lacks.len() == 1 && lacks[0].contains("who submits"),
+        lacks.len() == 1 && lacks[0].contains("submitter"),
         "{lacks:?}"
     );
 }

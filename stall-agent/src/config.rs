@@ -431,7 +431,7 @@ mod tests {
     #[test]
     fn the_hosts_root_has_a_proc() {
         let complaint = complaint(&["--host-root", "/usr"]);
-        assert!(complaint.contains("--host-root /usr holds no /proc"));
+        assert!(complaint.contains("--host-root /usr has no /proc"));
     }
 
     #[test]

@@ -570,7 +570,7 @@ mod tests {
         assert!(problem("{\"a\":1}").contains("begins with {\"a\":1}"));
         assert!(problem("[]").contains("neither"));
         assert!(problem(b"\x28\xb5\x2f\xfd...".to_vec()).contains("zstd"));
-        assert!(problem(b"\x1f\x8b\x08".to_vec()).contains("gzip, and damaged (it is cut short)"));
+        assert!(problem(b"\x1f\x8b\x08".to_vec()).contains("damaged gzip (it is cut short)"));
         let comparison = json!({"schema": "stall-agent/comparison/1"});
         assert!(problem(comparison.to_string()).starts_with("a comparison of two runs"));
     }

@@ -113,7 +113,7 @@ fn help_has_a_command_of_its_own() {
 #[test]
 fn a_host_root_without_a_host() {
     let said = refused(&["check", "--host-root", "/usr"], 2);
-    assert!(said.contains("holds no /proc"), "{said}");
+    assert!(said.contains("has no /proc"), "{said}");
 }
 
 #[test]
@@ -158,7 +158,7 @@ fn an_output_that_cannot_be_written_is_found_before_the_trace() {
     let cases = [
         ("/no/such/directory/x.json", "No such file or directory"),
         ("/proc/x.json", "cannot be written"),
-        ("/dev/null", "not a plain file"),
+        ("/dev/null", "not a regular file"),
         ("/tmp", "it is a directory"),
         (link, "it is a symbolic link"),
     ];

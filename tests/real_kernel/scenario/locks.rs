@@ -64,7 +64,13 @@ fn chains_end_at_the_write(played: &Played, reader: &Load, disk: &StagedDisk) ->
     let chains: Vec<_> = chains.filter(|one| one.links[0].pid == pid).collect();
     let laid: u64 = chains.iter().map(|one| one.waited_ns).sum();
     let slept = played.trace.blocked_task(reader.pid())?.in_window_ns;
-    close("time attributed to chains (time in D)", laid, slept, 0.05, 0)?;
+    close(
+        "time attributed to chains (time in D)",
+        laid,
+        slept,
+        0.05,
+        0,
+    )?;
     let ends_there = |link: &ChainLink| {
         link.reason == Some(Reason::Write) && link.device.as_deref() == Some(disk.name())
     };

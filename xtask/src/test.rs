@@ -95,9 +95,13 @@ impl Run<'_> {
                 self.check("spelling", || {
                     kept.spelling(workspace, &tidy::files(workspace)?)
                 });
+                let mut agent = build::dev(workspace, &["stall-agent"]);
+                self.needed("the agent", || process::run(&mut agent));
+                let agent = workspace.dev("stall-agent");
+                self.check("formats", || kept.formats(workspace, &agent));
             }
             Err(error) => {
-                for name in ["licenses and origins", "manifests", "spelling"] {
+                for name in ["licenses and origins", "manifests", "spelling", "formats"] {
                     self.skip(name, &format!("{error:#}"));
                 }
             }

@@ -5,6 +5,7 @@
 
 mod formats;
 mod incident;
+mod joined;
 mod kind;
 pub mod model;
 mod page;
@@ -17,9 +18,10 @@ mod who;
 
 pub use formats::{
     NAGIOS_UNKNOWN, event, github, k8s_event, markdown, nagios_code, node_problem,
-    node_problem_code, one_line, otlp,
+    node_problem_code, one_line, otlp, perfetto,
 };
 pub use incident::incident;
+pub use joined::{Joined, join, joined_text};
 pub use kind::kind as kind_in_words;
 pub use model::{Report, SCHEMA};
 pub use page::page;

@@ -24,6 +24,9 @@ pub fn schema() -> Value {
     let settings = SchemaSettings::draft2020_12().for_serialize();
     let schema = settings.into_generator().into_root_schema_for::<Report>();
     let mut schema = schema.to_value();
+    // Of no server: a name to refer to.
+    schema["$id"] = format!("urn:{}", super::SCHEMA.replace('/', ":")).into();
+    schema["title"] = super::SCHEMA.into();
     bound("", &mut schema);
     schema
 }

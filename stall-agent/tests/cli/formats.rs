@@ -230,3 +230,37 @@ fn the_report_has_the_incident_at_one_place() {
         assert!(sum < 1.01, "{sum} in {file}");
     }
 }
+
+/// That it is one is for Perfetto's own descriptors to say (`cargo xtask test`); here, that a terminal is spared it, and a report
+/// without a capture has the requests that it names.
+#[test]
+fn a_trace_for_perfetto_goes_to_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let (whole, bare) = (capture("trim_and_readers"), folder.path().join("bare.json"));
+    let mut report: Value = serde_json::from_str(&written(&whole, "json")).unwrap();
+    report["capture"] = Value::Null;
+    fs::write(&bare, report.to_string()).unwrap();
+    let size = |file: &str| {
+        let output = agent(&["report", file, "--format", "perfetto"]);
+        assert!(
+            output.status.success() && output.stderr.is_empty(),
+            "{output:?}"
+        );
+        output.stdout.len()
+    };
+    let (whole, bare) = (size(&whole), size(bare.to_str().unwrap()));
+    assert!(whole > bare && bare > 1_000, "{whole} {bare}");
+}
+
+#[test]
+fn a_start_that_makes_no_sense_is_refused() {
+    for (when, expected) in [
+        ("/0s", "whole seconds"),
+        ("/soon", "write it as /10s"),
+        ("10s", "neither like /10s nor"),
+        ("2020-01-01T00:00:00Z", "has passed"),
+    ] {
+        let said = super::refused(&["trace", "--start-at", when], 2);
+        assert!(said.contains(expected), "{said}");
+    }
+}

@@ -8,6 +8,7 @@ mod compare;
 mod completions;
 mod files;
 mod formats;
+mod joined;
 mod privileges;
 mod terminal;
 

@@ -7,6 +7,7 @@ mod k8s_event;
 mod markdown;
 mod one_line;
 mod otlp;
+mod perfetto;
 
 pub use event::event;
 pub use github::github;
@@ -14,3 +15,4 @@ pub use k8s_event::k8s_event;
 pub use markdown::markdown;
 pub use one_line::{NAGIOS_UNKNOWN, nagios_code, node_problem, node_problem_code, one_line};
 pub use otlp::otlp;
+pub use perfetto::perfetto;

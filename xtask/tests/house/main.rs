@@ -25,12 +25,13 @@ const FLOORS: [&[&str]; 7] = [
 /// Crates that do no I/O, and what they may rest on: nothing that opens a file or a socket, asks for the time or the
 /// environment, or starts a process or a thread.
 const PURE: [&str; 3] = ["stall-capture", "stall-report", "stall-analysis"];
-const ALLOWED: [&str; 36] = [
+const ALLOWED: [&str; 38] = [
     "adler2",
     "anstyle",
     "base64",
     "block-buffer",
     "byteorder",
+    "bytes",
     "cfg-if",
     "cpufeatures",
     "crc32fast",
@@ -47,6 +48,7 @@ const ALLOWED: [&str; 36] = [
     "miniz_oxide",
     "nom",
     "num-traits",
+    "prost",
     "ref-cast",
     "schemars",
     "serde",

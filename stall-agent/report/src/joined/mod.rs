@@ -8,11 +8,11 @@ mod text;
 mod volume;
 mod window;
 
+use self::model::{Node, SCHEMA, Volume};
+use self::volume::Place;
 use super::Report;
 use super::model::Severity;
 use super::text::escape;
-use model::{Node, SCHEMA, Volume};
-use volume::Place;
 
 pub use model::Joined;
 pub use text::text as joined_text;

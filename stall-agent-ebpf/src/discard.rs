@@ -19,7 +19,7 @@ use aya_ebpf::{macros::map, maps::HashMap};
 use stall_common::discard::{self, DiscardKey, Discards};
 use stall_common::disk::{DiskState, MAX_DISKS};
 use stall_common::loss::Loss;
-use stall_common::request::{Op, Request};
+use stall_common::request::{Op, Slot};
 
 use crate::{counter, disk, ktime, loss};
 
@@ -111,7 +111,7 @@ pub(crate) fn clock(state: *mut DiskState, now: u64) -> Option<u64> {
 
 /// Sums up a completed discard.
 #[inline(never)]
-pub(crate) fn count(request: &Request, queue_ns: u64, device_ns: u64, now: u64) {
+pub(crate) fn count(request: &Slot, queue_ns: u64, device_ns: u64, now: u64) {
     let key = DiscardKey {
         stack: request.stack,
         actor: request.actor,

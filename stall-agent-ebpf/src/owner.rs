@@ -4,7 +4,7 @@ use aya_ebpf::bindings::BPF_NOEXIST;
 use aya_ebpf::{macros::map, maps::HashMap};
 use stall_common::loss::Loss;
 use stall_common::owner::{Owned, OwnerKey};
-use stall_common::request::Request as Slot;
+use stall_common::request::Slot;
 
 use crate::{counter, loss};
 

@@ -2,7 +2,7 @@
 
 use aya_ebpf::bindings::BPF_NOEXIST;
 use aya_ebpf::{macros::map, maps::Array, maps::HashMap};
-use stall_common::copies::place;
+use stall_common::copies::copy_index;
 use stall_common::disk::{DiskState, Latency, MAX_DISKS, SERIES_COPIED, Series};
 use stall_common::histogram::{BUCKETS, bucket};
 use stall_common::loss::Loss;
@@ -40,7 +40,7 @@ pub(crate) fn index(state: *mut DiskState, disk: u32, op: u8) -> u16 {
 #[inline(always)]
 pub(crate) fn copy(series: u16, cpu: u32) -> Option<*mut Series> {
     let mask = params::copies_mask();
-    let place = place(series.into(), SERIES_COPIED, cpu & mask, mask + 1);
+    let place = copy_index(series.into(), SERIES_COPIED, cpu & mask, mask + 1);
     let copy = SERIES.get_ptr_mut(place);
     if copy.is_none() {
         loss::count(Loss::SeriesFull);

@@ -6,7 +6,7 @@
 use aya_ebpf::bindings::BPF_NOEXIST;
 use aya_ebpf::{macros::map, maps::Array, maps::HashMap};
 use stall_common::loss::Loss;
-use stall_common::uses::{COPIED, NO_ROW, NUMBERS, Use, UseKey, owner, place, places};
+use stall_common::uses::{COPIED, NO_ROW, NUMBERS, Use, UseKey, copy_index, owner, places};
 
 use crate::{counter, loss, params};
 
@@ -89,7 +89,7 @@ fn name(number: u32, owner: u64) {
     let copies_of_it = if number < COPIED { copies } else { 1 };
     let mut copy = 0;
     while copy < MAX_COPIES && copy < copies_of_it {
-        if let Some(row) = USE_ROWS.get_ptr_mut(place(number, copy, copies)) {
+        if let Some(row) = USE_ROWS.get_ptr_mut(copy_index(number, copy, copies)) {
             // SAFETY: a field of an element of an array map.
             unsafe { (&raw mut (*row).owner).write_volatile(owner) };
         }
@@ -107,7 +107,7 @@ pub(crate) fn copy(row: u32, owner: u64, cpu: u32) -> Option<(*mut Use, u32)> {
         return None;
     }
     let mask = params::copies_mask();
-    let place = place(row, cpu & mask, mask + 1);
+    let place = copy_index(row, cpu & mask, mask + 1);
     let copy = USE_ROWS.get_ptr_mut(place)?;
     // SAFETY: a field of an element of an array map; volatile: user space writes.
     let of = unsafe { (&raw const (*copy).owner).read_volatile() };

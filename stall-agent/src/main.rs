@@ -130,7 +130,7 @@ fn run_trace(mut config: config::Trace, started: Instant) -> Result<u8, Failure>
             file::reason(&error)
         ));
     }
-    tell_lack(config.verbosity);
+    warn_missing_capabilities(config.verbosity);
     config.find_disks()?;
     let report = Output::prepare(config.report.output.clone(), REPORT)?;
     let saved = config.capture.clone().map(Destination::File);
@@ -184,7 +184,7 @@ fn warm(config: &config::Trace) {
 }
 
 /// What it does not have and can do without.
-fn tell_lack(verbosity: Verbosity) {
+fn warn_missing_capabilities(verbosity: Verbosity) {
     if verbosity == Verbosity::Quiet {
         return;
     }

@@ -5,13 +5,13 @@
 //! it then cannot after all, what took long to get is kept elsewhere, and the message says where. What
 //! cannot be had again is written by a process of its own, with a deadline: its disk may be the one that hangs.
 
+mod deadline;
 mod document;
+mod framing;
 pub mod messages;
-mod patient;
-mod piece;
-mod place;
+mod new_file;
 mod writer;
-mod writing;
+mod writer_process;
 
 use std::fs::File;
 use std::io::{self, BufWriter, ErrorKind, Write as _};
@@ -23,7 +23,7 @@ use std::time::{Duration, SystemTime};
 use crate::failure::Failure;
 use crate::file::reason;
 pub use document::{Document, json};
-use place::{PROBE, Place};
+use new_file::{PROBE, Place};
 use rustix::fs::FileType;
 use writer::Writer;
 pub use writer::errand;
@@ -258,7 +258,7 @@ fn fill(file: &mut File, document: &impl Document) -> io::Result<()> {
 }
 
 fn shelter(directory: &Path, document: &impl Document) -> Option<PathBuf> {
-    let path = directory.join(format!("stall-agent-{:016x}.json", place::random()));
+    let path = directory.join(format!("stall-agent-{:016x}.json", new_file::random()));
     let place = Place::find(&path).ok()?;
     place.write(|file| fill(file, document)).ok()?;
     Some(path)

@@ -12,7 +12,7 @@ pub const fn places(rows: u32, copied: u32, copies: u32) -> u32 {
 /// Where a copy of a row is. A row that has one only is there for every `copy`.
 #[inline(always)]
 #[must_use]
-pub const fn place(row: u32, copied: u32, copy: u32, copies: u32) -> u32 {
+pub const fn copy_index(row: u32, copied: u32, copy: u32, copies: u32) -> u32 {
     if row < copied {
         copy * copied + row
     } else {
@@ -23,7 +23,7 @@ pub const fn place(row: u32, copied: u32, copy: u32, copies: u32) -> u32 {
 /// All places of a row.
 pub fn all(row: u32, copied: u32, copies: u32) -> impl Iterator<Item = u32> {
     let there = if row < copied { copies } else { 1 };
-    (0..there).map(move |copy| place(row, copied, copy, copies))
+    (0..there).map(move |copy| copy_index(row, copied, copy, copies))
 }
 
 #[cfg(test)]

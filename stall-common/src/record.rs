@@ -146,7 +146,7 @@ pub struct EndedRequest {
     /// Header; its time is the completion.
     pub header: Header,
     /// What was known of the request.
-    pub request: crate::request::Request,
+    pub request: crate::request::Slot,
     /// Time during which a discard was in flight on its disk.
     pub overlap_ns: u64,
     /// Completed - max(queued, last completion on the disk before); 0 when it was too short to be asked for.

@@ -121,14 +121,14 @@ pub const PREFLUSH: u32 = 1 << 18;
 /// `REQ_RAHEAD`: read before anybody has asked.
 pub const READ_AHEAD: u32 = 1 << 19;
 
-/// In [`Request::flags`]: submitted and not yet completed.
+/// In [`Slot::flags`]: submitted and not yet completed.
 pub const ACTIVE: u8 = 1;
-/// In [`Request::flags`]: its submission was not seen; `queued_ns` is the kernel's own stamp.
+/// In [`Slot::flags`]: its submission was not seen; `queued_ns` is the kernel's own stamp.
 pub const OLDER: u8 = 2;
 
-/// In [`Request::flags`]: it keeps the discard clock running until it completes.
+/// In [`Slot::flags`]: it keeps the discard clock running until it completes.
 pub const CLOCKED: u8 = 4;
-/// In [`Request::flags`]: it came back from the driver, and has not gone there again.
+/// In [`Slot::flags`]: it came back from the driver, and has not gone there again.
 pub const CAME_BACK: u8 = 16;
 
 /// Requests shorter than this have no service time computed: they delay nobody noticeably, and on a fast disk
@@ -140,7 +140,7 @@ pub const SERVICE_MIN_NS: u64 = 500_000;
 /// identified by the address and `queued_ns`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Request {
+pub struct Slot {
     /// When it was submitted.
     pub queued_ns: u64,
     /// When it was first issued to the driver; 0 before.
@@ -176,7 +176,7 @@ pub struct Request {
     pub cgroup: u32,
 }
 
-crate::abi!(Request: 72);
+crate::abi!(Slot: 72);
 
 #[cfg(test)]
 mod tests {

@@ -101,8 +101,8 @@ pub const fn places(rows: u32, copies: u32) -> u32 {
 /// Where a copy of a row is in `USE_ROWS` and `SIDES`. [`NO_ROW`] is no row.
 #[inline(always)]
 #[must_use]
-pub const fn place(row: u32, copy: u32, copies: u32) -> u32 {
-    copies::place(row, COPIED, copy, copies)
+pub const fn copy_index(row: u32, copy: u32, copies: u32) -> u32 {
+    copies::copy_index(row, COPIED, copy, copies)
 }
 
 crate::abi!(UseKey: 8, Use: 128);

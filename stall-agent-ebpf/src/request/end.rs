@@ -2,7 +2,7 @@
 
 use stall_common::loss::Loss;
 use stall_common::record::{DISCARDS, EndedRequest, FEW, Kind, SLOW_REQUESTS};
-use stall_common::request::{ACTIVE, CAME_BACK, CLOCKED, OLDER, Op, Request as Slot};
+use stall_common::request::{ACTIVE, CAME_BACK, CLOCKED, OLDER, Op, Slot};
 
 use super::tally::{End, NOT_COUNTED, count_latencies, count_series, count_use, measure};
 use super::{noted, slot};

@@ -3,7 +3,7 @@
 use aya_ebpf::helpers::bpf_get_current_pid_tgid;
 use core::ffi::c_void;
 
-use stall_common::request::{CAME_BACK, CLOCKED, Request as Slot};
+use stall_common::request::{CAME_BACK, CLOCKED, Slot};
 
 use super::noted;
 use super::slot::{active, began_since, begin_on, begin_unseen};

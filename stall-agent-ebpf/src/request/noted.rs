@@ -10,7 +10,7 @@ use core::ffi::c_void;
 use aya_ebpf::helpers::bpf_get_current_pid_tgid;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::LruHashMap;
-use stall_common::request::{Op, Request as Slot};
+use stall_common::request::{Op, Slot};
 
 use super::slot;
 use crate::kernel::{Bio, Either, Request, Task};

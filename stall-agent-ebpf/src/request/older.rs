@@ -8,7 +8,7 @@ use aya_ebpf::macros::map;
 use aya_ebpf::maps::{HashMap, PerCpuArray};
 use stall_common::actor::{FLUSH_MACHINERY, UNKNOWN};
 use stall_common::older::Waiter;
-use stall_common::request::{ACTIVE, CLOCKED, OLDER, Op, Request as Slot};
+use stall_common::request::{ACTIVE, CLOCKED, OLDER, Op, Slot};
 use stall_common::uses::NO_ROW;
 
 use super::place;

@@ -7,7 +7,7 @@ use aya_ebpf::bindings::BPF_NOEXIST;
 use aya_ebpf::{macros::map, maps::Array, maps::HashMap};
 use core::ptr::{read_volatile, write_volatile};
 use stall_common::place::{self, NUMBERS, PLACES};
-use stall_common::request::Request as Slot;
+use stall_common::request::Slot;
 
 use crate::counter;
 use crate::kernel::Request;

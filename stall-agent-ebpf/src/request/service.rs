@@ -3,7 +3,7 @@
 
 use aya_ebpf::{macros::map, maps::Array};
 use stall_common::disk::MAX_DISKS;
-use stall_common::request::{Request as Slot, SERVICE_MIN_NS};
+use stall_common::request::{SERVICE_MIN_NS, Slot};
 
 /// Groups of CPUs that share a stamp; a power of two.
 const SHARDS: usize = 16;

@@ -7,7 +7,7 @@ use aya_log_ebpf::debug;
 use stall_common::actor::{FLUSH_MACHINERY, UNKNOWN};
 use stall_common::control::CLOSING;
 use stall_common::loss::Loss;
-use stall_common::request::{ACTIVE, CLOCKED, OLDER, Op, Request as Slot};
+use stall_common::request::{ACTIVE, CLOCKED, OLDER, Op, Slot};
 use stall_common::uses::NO_ROW;
 
 use super::place;

@@ -1,7 +1,7 @@
 //! What an ended request adds to the sums.
 
 use stall_common::disk::{DiskState, Latency, Series};
-use stall_common::request::Request as Slot;
+use stall_common::request::Slot;
 use stall_common::uses::{Use, UseKey, owner};
 
 use super::service;

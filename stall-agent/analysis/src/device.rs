@@ -2,8 +2,8 @@
 
 use super::exposure;
 use super::latency::operations;
+use super::layers::Stacking;
 use super::names::Names;
-use super::stack::Stacking;
 use super::stall::{self, Inputs};
 use crate::number::ratio;
 use stall_capture as capture;

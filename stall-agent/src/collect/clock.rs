@@ -23,7 +23,7 @@ pub fn realtime_ns() -> i64 {
 /// Whether `CLOCK_MONOTONIC` and `CLOCK_BOOTTIME` are here what they are to the kernel: in a time namespace they may be ahead
 /// or behind, and `/proc` with them, while the programs' stamps are not.
 #[must_use]
-pub fn is_the_kernels() -> bool {
+pub fn matches_kernel() -> bool {
     // Kernels without such namespaces have no such file.
     let offsets = std::fs::read_to_string("/proc/self/timens_offsets");
     offsets.map_or(true, |text| are_none(&text))

@@ -4,7 +4,7 @@ use anyhow::Result;
 use stall_common::actor::UNKNOWN;
 use stall_common::older::Waiter;
 use stall_common::record::EndedRequest;
-use stall_common::request::{ACTIVE, CAME_BACK, OLDER, Op as Abi, Request};
+use stall_common::request::{ACTIVE, CAME_BACK, OLDER, Op as Abi, Slot};
 
 use super::maps::Maps;
 use super::stacks::Stacks;
@@ -100,7 +100,7 @@ pub fn op(number: u8) -> Op {
     known.unwrap_or(Abi::Other).into()
 }
 
-fn unfinished_row(request: &Request, stacks: &mut Stacks) -> UnfinishedRequest {
+fn unfinished_row(request: &Slot, stacks: &mut Stacks) -> UnfinishedRequest {
     UnfinishedRequest {
         actor: request.actor,
         tid: request.tid,
@@ -117,10 +117,10 @@ fn unfinished_row(request: &Request, stacks: &mut Stacks) -> UnfinishedRequest {
 }
 
 /// All bits set is the kernel's sector of a request that has none (`blk_rq_init()`).
-fn sector(request: &Request) -> Option<u64> {
+fn sector(request: &Slot) -> Option<u64> {
     (request.sector != u64::MAX).then_some(request.sector)
 }
 
-fn issued(request: &Request) -> Option<u64> {
+fn issued(request: &Slot) -> Option<u64> {
     (request.issued_ns != 0).then_some(request.issued_ns)
 }

@@ -10,7 +10,7 @@ use stall_common::exposure::Sides;
 use stall_common::older::{Search, Waiter};
 use stall_common::owner::{Owned, OwnerKey};
 use stall_common::record::Budget;
-use stall_common::request::Request;
+use stall_common::request::Slot;
 use stall_common::stack::Stack;
 use stall_common::task_io::{EndedIo, ProcessKey};
 use stall_common::uses::{Use, UseKey};
@@ -18,7 +18,7 @@ use stall_common::uses::{Use, UseKey};
 /// Typed handles.
 pub struct Maps {
     /// Slots, by their numbers.
-    pub requests: Array<MapData, Request>,
+    pub requests: Array<MapData, Slot>,
     /// Numbers, by the address of the `struct request`.
     pub request_numbers: HashMap<MapData, u64, u32>,
     /// Who waits for requests from before the trace, by the address of the `struct request`.

@@ -11,8 +11,8 @@ use std::os::unix::net::UnixStream;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use super::patient::{self, Patient};
-use super::{is_file, writer, writing};
+use super::deadline::{self, Patient};
+use super::{is_file, writer, writer_process};
 
 /// For the messages that are not in the file yet.
 const WRITTEN_WITHIN: Duration = Duration::from_secs(5);
@@ -30,9 +30,9 @@ pub fn apart() -> io::Result<()> {
         return Ok(());
     }
     let (ours, theirs) = UnixStream::pair()?;
-    patient::in_steps(&ours)?;
-    writer::apart(|| writing::pass_on(&theirs))?;
-    writing::put_in_place(ours.as_fd(), &[libc::STDERR_FILENO])?;
+    deadline::in_steps(&ours)?;
+    writer::apart(|| writer_process::pass_on(&theirs))?;
+    writer_process::put_in_place(ours.as_fd(), &[libc::STDERR_FILENO])?;
     // It was empty.
     let _ = OURS.set(ours);
     Ok(())

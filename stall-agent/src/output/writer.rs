@@ -14,10 +14,10 @@ use nix::errno::Errno;
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork};
 
+use super::deadline::{self, Patient};
 use super::document::Document;
-use super::patient::{self, Patient};
-use super::piece::{self, PIECE, Pieces};
-use super::writing::{self, Target};
+use super::framing::{self, PIECE, Pieces};
+use super::writer_process::{self, Target};
 
 /// To find out that a place can be written to.
 const READY_WITHIN: Duration = Duration::from_secs(10);
@@ -36,7 +36,7 @@ impl Writer {
     pub(super) fn of_stdout() -> io::Result<Self> {
         let writer = Self::start(&Target::Stdout)?;
         // So that its last user is not we: closing a file may wait for its disk, too.
-        writing::nothing_in_place_of(&[libc::STDOUT_FILENO])?;
+        writer_process::redirect_to_dev_null(&[libc::STDOUT_FILENO])?;
         Ok(writer)
     }
 
@@ -56,7 +56,7 @@ impl Writer {
         pieces.flush()?;
         let (pieces, _) = pieces.into_parts();
         pieces.end()?;
-        piece::heard(&mut patient)?;
+        framing::heard(&mut patient)?;
         // Its end: nothing follows the answer.
         let _ = patient.read(&mut [0]);
         Ok(())
@@ -64,11 +64,11 @@ impl Writer {
 
     fn start(target: &Target) -> io::Result<Self> {
         let (ours, theirs) = UnixStream::pair()?;
-        patient::in_steps(&ours)?;
-        apart(|| writing::serve(&theirs, target))?;
+        deadline::in_steps(&ours)?;
+        apart(|| writer_process::serve(&theirs, target))?;
         drop(theirs);
         let mut patient = Patient::new(&ours, READY_WITHIN);
-        piece::heard(&mut patient).map_err(|error| in_words(&error, READY_WITHIN))?;
+        framing::heard(&mut patient).map_err(|error| in_words(&error, READY_WITHIN))?;
         Ok(Self(ours))
     }
 }
@@ -81,7 +81,7 @@ impl Writer {
 /// When there can be no such process.
 pub fn errand(within: Duration, act: impl FnOnce()) -> io::Result<bool> {
     let (ours, theirs) = UnixStream::pair()?;
-    patient::in_steps(&ours)?;
+    deadline::in_steps(&ours)?;
     // SAFETY: as in `apart`.
     match unsafe { fork() }? {
         ForkResult::Parent { child } => {
@@ -94,7 +94,7 @@ pub fn errand(within: Duration, act: impl FnOnce()) -> io::Result<bool> {
             Ok(is_done)
         }
         ForkResult::Child => {
-            writing::run_errand(&theirs, act);
+            writer_process::run_errand(&theirs, act);
             // SAFETY: as in `apart`.
             unsafe { libc::_exit(0) }
         }

@@ -14,9 +14,9 @@ use stall_common::params::Params;
 use thiserror::Error;
 
 use super::memlock::Room;
-use super::offer::{self, Offered};
 use super::plan::{Step, Verdict};
 use super::sizes::Sizes;
+use super::verify::{self, Offered};
 use crate::kernel::catalog::{Kind, Need};
 use stall_capture::{Hook, HookState};
 
@@ -112,7 +112,7 @@ pub fn load(
 ) -> Result<Loaded, LoadError> {
     let _room = Room::make();
     let (mut ebpf, btf) = object(layout, params, sizes, log)?;
-    let mut loaded = offer::all(&mut ebpf, &steps, &btf);
+    let mut loaded = verify::all(&mut ebpf, &steps, &btf);
     let hooks = steps.iter().map(|step| hook(step, &mut loaded));
     let hooks = hooks.collect::<Result<_, _>>()?;
     Ok(Loaded { ebpf, steps, hooks })

@@ -3,6 +3,6 @@
 pub mod coverage;
 pub mod loader;
 pub mod memlock;
-mod offer;
 pub mod plan;
 pub mod sizes;
+mod verify;

@@ -4,7 +4,7 @@ use stall_common::copies;
 use stall_common::disk::{MAX_DISKS, SERIES_COPIED, Series};
 use stall_common::exposure::Sides;
 use stall_common::recent::PLACES;
-use stall_common::request::{OPS, Request};
+use stall_common::request::{OPS, Slot};
 use stall_common::uses::{self, NUMBERS, Use};
 
 /// Numbers of elements.
@@ -44,7 +44,7 @@ const SMALL: u32 = 8;
 /// What all maps may take on a small host, and on a larger one, bytes.
 const BUDGETS: [u64; 2] = [40 << 20, 128 << 20];
 /// An element of `REQUESTS`, one of `REQUEST_NUMBERS`, and its share of the buckets (kernel/bpf/hashtab.c).
-const REQUEST_BYTES: u64 = size_of::<Request>() as u64 + 64 + 16;
+const REQUEST_BYTES: u64 = size_of::<Slot>() as u64 + 64 + 16;
 /// What does not depend on the host, less than.
 const OTHER_BYTES: u64 = 9 << 20;
 

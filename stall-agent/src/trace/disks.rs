@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use stall_common::disk::MAX_DISKS;
 
-use super::aside::Aside;
+use super::background::Aside;
 use stall_capture::{DeviceState, Disk, DiskFacts, DiskStat, InFlight, IntervalDisk, NameGap};
 use stall_host::HostRoot;
 use stall_host::block_device::{self, WholeDisk};

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use super::aside::Aside;
+use super::background::Aside;
 use stall_capture::{Inventory, NameGap, OemFile};
 use stall_host::{HostRoot, inventory, oem};
 

@@ -3,17 +3,17 @@
 //! Whatever ends the window early (SIGINT, SIGTERM, SIGHUP, leaving the view, an error while reading), what was
 //! collected until then becomes the capture.
 
-mod aside;
+mod background;
 mod disks;
 mod finish;
 mod guard;
+mod held_signals;
 mod inventory;
 mod session;
-mod shown;
 mod so_far;
 mod sources;
 mod start;
-mod undisturbed;
+mod view;
 mod waits;
 
 use std::time::{Duration, Instant};
@@ -31,9 +31,9 @@ use crate::probe::sizes::Limits;
 use guard::Guard;
 pub use guard::Part;
 use session::Session;
-use shown::Shown;
 use sources::{KernelLog, Sources, drain};
 use stall_capture::Capture;
+use view::View;
 
 /// What a run may do to its process, and what the process wants to know of the run.
 pub struct Embedding<'a> {
@@ -87,7 +87,7 @@ pub fn run_with(
     let mut guard = Guard::new(before);
     let watched = guard.nested(Part::Waiting, |guard| {
         let end = config.duration.map(|duration| Instant::now() + duration);
-        let shown = Shown::begin(screen, config, end);
+        let shown = View::begin(screen, config, end);
         let mut watched = Watched {
             session: &mut session,
             sources: &mut sources,
@@ -133,7 +133,7 @@ impl Signals {
 struct Watched<'a> {
     session: &'a mut Session,
     sources: &'a mut Sources,
-    shown: Shown,
+    shown: View,
 }
 
 impl Watched<'_> {

@@ -13,9 +13,9 @@ use stall_common::params::Params;
 use tokio::io::unix::AsyncFd;
 
 use super::disks::HostDisks;
+use super::held_signals::HeldSignals;
 use super::session::{Parts, STACK_MIN_NS, Session};
 use super::sources::{KernelLog, Sources, Stderr};
-use super::undisturbed::Undisturbed;
 use crate::collect::maps::{self, Maps};
 use crate::collect::names::Names;
 use crate::collect::{budgets, clock, task_io};
@@ -43,7 +43,7 @@ pub(super) fn start(
     confine: bool,
     limits: Limits,
 ) -> Result<(Session, Sources), Failure> {
-    if !clock::is_the_kernels() {
+    if !clock::matches_kernel() {
         let text = "this process is in a time namespace, whose clocks differ from the kernel's timestamps: run it outside";
         return Err(Failure::Other(text.to_owned()));
     }
@@ -57,7 +57,7 @@ pub(super) fn start(
         limits,
         ..sizes(&config.host_root)
     };
-    let undisturbed = Undisturbed::begin();
+    let held_signals = HeldSignals::begin();
     let mut loaded = load(config, facts, steps, &sizes)?;
     let (maps, sources) = take(&mut loaded, config, &sizes)?;
     let timing = overhead::Timing::start();
@@ -67,7 +67,7 @@ pub(super) fn start(
     let mut attached = loaded.attach()?;
     let host_disks = HostDisks::count(&config.host_root, &disks);
     // Before there is a thread that stays, which would keep signals away for ever.
-    drop(undisturbed);
+    drop(held_signals);
     let start_ns = clock::monotonic_ns();
     let attach_ns = started.elapsed().as_nanos() as u64;
     // Before there is any other thread: what is given up is given up by this one and those it starts.

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use super::aside::Aside;
+use super::background::Aside;
 use crate::collect::d_state::Found;
 use crate::collect::maps::Maps;
 use crate::collect::task_io::{self, Thread, Written};

@@ -73,7 +73,7 @@ impl Parts {
         let free = |parts: &mut Self, from: u64, to: u64| {
             let to = to.min(behind_fast_until);
             if to > from {
-                background.split(from, to, |group, ns| parts.lay(request, group, ns));
+                background.split(from, to, |group, ns| parts.attribute(request, group, ns));
             }
         };
         for service in services.within(request.queued_ns, request.completed_ns) {
@@ -86,7 +86,7 @@ impl Parts {
             };
             let ns = end_ns.saturating_sub(start_ns);
             if service.given_ns <= given_ns {
-                parts.lay(request, group, ns);
+                parts.attribute(request, group, ns);
             } else {
                 let sum = overtaken.entry(group).or_default();
                 sum.ns = sum.ns.saturating_add(ns);
@@ -96,7 +96,7 @@ impl Parts {
         free(&mut parts, free_from, request.completed_ns);
         for (group, sum) in overtaken {
             let charged_ns = sum.ns.min(sum.longest_ns);
-            parts.lay(request, group, charged_ns);
+            parts.attribute(request, group, charged_ns);
             if is_discard(group.1) && group.0 != request.actor {
                 let rest = parts.contested.entry(group).or_default();
                 *rest = rest.saturating_add(sum.ns - charged_ns);
@@ -105,7 +105,7 @@ impl Parts {
         parts
     }
 
-    fn lay(&mut self, request: &EndedRequest, (actor, op): Group, ns: u64) {
+    fn attribute(&mut self, request: &EndedRequest, (actor, op): Group, ns: u64) {
         if op == Op::Flush {
             self.flush_ns = self.flush_ns.saturating_add(ns);
         }

@@ -19,7 +19,7 @@ pub(super) fn served<'a>(requests: impl Iterator<Item = &'a EndedRequest>) -> Ve
         .map(as_measured)
         .collect();
     for ended in 0..served.len() {
-        if let Some(earlier) = given_earlier(&served[ended..]) {
+        if let Some(earlier) = earliest_issued(&served[ended..]) {
             exchange(&mut served, ended, ended + earlier);
         }
     }
@@ -42,7 +42,7 @@ fn as_measured(request: &EndedRequest) -> Served<'_> {
 }
 
 /// Of those that ended together with the first of these, which one the disk was given first, if it was before that.
-fn given_earlier(served: &[Served<'_>]) -> Option<usize> {
+fn earliest_issued(served: &[Served<'_>]) -> Option<usize> {
     let (first, rest) = served.split_first()?;
     let given_ns = given_ns(first)?;
     let within_ns = batch::within_ns(first.service_ns());

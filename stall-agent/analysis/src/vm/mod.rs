@@ -10,9 +10,9 @@ mod replica;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::layers::Stacking;
 use super::names::Names;
 use super::role::{self, vm_label};
-use super::stack::Stacking;
 use stall_capture::command::{self, Command, Engine};
 use stall_capture::{Capture, OpenDisk, Process};
 use stall_report::model::{DataEngine, LayerKind, Vm, VmDisk, VmLayer, VmReplica};

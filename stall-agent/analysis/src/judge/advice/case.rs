@@ -55,10 +55,10 @@ impl Case<'_> {
 
     /// Rule D4: first of all, where discards may be the cause after all.
     pub(super) fn doubt(&self) -> Option<Step> {
-        let is_doubtful = self.ruling.doubtful;
+        let is_contested = self.ruling.doubtful;
         let text = "whether discards slow the device one window cannot tell: stop those that discards lists, if they go on, \
                     trace again and compare";
-        is_doubtful.then(|| step::now(text).source("docs/principles.md of stall-agent"))
+        is_contested.then(|| step::now(text).source("docs/principles.md of stall-agent"))
     }
 
     /// Measure again.

@@ -13,14 +13,14 @@ use crate::live::{Live, Screen, Times};
 use crate::progress::say;
 
 /// A view, or none.
-pub(super) struct Shown(Option<Up>);
+pub(super) struct View(Option<Up>);
 
 struct Up {
     live: Live,
     frames: Frames,
 }
 
-impl Shown {
+impl View {
     /// Puts it up, where there is a screen for it. `end` is when the window ends by itself.
     pub(super) fn begin(
         screen: Option<Screen>,

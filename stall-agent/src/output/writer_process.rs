@@ -15,9 +15,9 @@ use std::path::{Path, PathBuf};
 
 use nix::sys::signal::SigSet;
 
-use super::piece::{self, PIECE};
-use super::place::PROBE;
-use super::place::Place;
+use super::framing::{self, PIECE};
+use super::new_file::PROBE;
+use super::new_file::Place;
 use crate::confine;
 
 /// What such a process is called.
@@ -33,7 +33,7 @@ pub(super) enum Target {
 
 /// The whole life of the process.
 pub(super) fn serve(socket: &UnixStream, target: &Target) {
-    alone_in_the_world(WRITER, || match target {
+    child_main(WRITER, || match target {
         Target::File(path) => file(socket, path),
         Target::Stdout => stdout(socket),
     });
@@ -41,7 +41,7 @@ pub(super) fn serve(socket: &UnixStream, target: &Target) {
 
 /// The whole life of a process that does something else, and lets go of its end of the socket when that is done.
 pub(super) fn run_errand(socket: &UnixStream, act: impl FnOnce()) {
-    alone_in_the_world(c"stall-reader", || {
+    child_main(c"stall-reader", || {
         if alone(&[socket.as_raw_fd()]).is_ok() {
             act();
         }
@@ -50,7 +50,7 @@ pub(super) fn run_errand(socket: &UnixStream, act: impl FnOnce()) {
 
 /// The whole life of the process that writes messages: what comes through the socket goes to stderr, until there is no more.
 pub(super) fn pass_on(socket: &UnixStream) {
-    alone_in_the_world(WRITER, || {
+    child_main(WRITER, || {
         let Ok(mut stderr) = held_alone(io::stderr().as_fd(), socket) else {
             return;
         };
@@ -61,7 +61,7 @@ pub(super) fn pass_on(socket: &UnixStream) {
     });
 }
 
-fn alone_in_the_world(name: &CStr, act: impl FnOnce()) {
+fn child_main(name: &CStr, act: impl FnOnce()) {
     // Signals are for the process that traces; the end of that is the end of this one.
     let _ = SigSet::all().thread_block();
     let _ = rustix::thread::set_name(name);
@@ -70,7 +70,7 @@ fn alone_in_the_world(name: &CStr, act: impl FnOnce()) {
 }
 
 /// Makes descriptors ones of nothing.
-pub(super) fn nothing_in_place_of(descriptors: &[RawFd]) -> io::Result<()> {
+pub(super) fn redirect_to_dev_null(descriptors: &[RawFd]) -> io::Result<()> {
     let nothing = File::options().read(true).write(true).open("/dev/null")?;
     put_in_place(nothing.as_fd(), descriptors)
 }
@@ -129,7 +129,7 @@ fn ready<T>(mut socket: &UnixStream, found: io::Result<T>) -> Option<T> {
         Ok(found) => (Some(found), Ok(())),
         Err(error) => (None, Err(error)),
     };
-    piece::answer(&mut socket, &said).ok().and(found)
+    framing::answer(&mut socket, &said).ok().and(found)
 }
 
 /// Fills a file.
@@ -139,14 +139,14 @@ type Fill<'a> = &'a mut dyn FnMut(&mut File) -> io::Result<()>;
 fn take(mut socket: &UnixStream, write: impl FnOnce(Fill<'_>) -> io::Result<()>) {
     let mut buffer = vec![0; PIECE];
     // Nothing is made before it is known that something comes.
-    let Ok(first) = piece::receive(&mut socket, &mut buffer).map(<[u8]>::to_vec) else {
+    let Ok(first) = framing::receive(&mut socket, &mut buffer).map(<[u8]>::to_vec) else {
         return;
     };
     let mut rest = !first.is_empty();
     let mut fill = |file: &mut File| {
         file.write_all(&first)?;
         while rest {
-            let piece = piece::receive(&mut socket, &mut buffer)?;
+            let piece = framing::receive(&mut socket, &mut buffer)?;
             rest = !piece.is_empty();
             file.write_all(piece)?;
         }
@@ -154,9 +154,9 @@ fn take(mut socket: &UnixStream, write: impl FnOnce(Fill<'_>) -> io::Result<()>)
     };
     let written = write(&mut fill);
     // Taken to its end in any case, since the other end listens after that only.
-    while rest && piece::receive(&mut socket, &mut buffer).is_ok_and(|piece| !piece.is_empty()) {}
+    while rest && framing::receive(&mut socket, &mut buffer).is_ok_and(|piece| !piece.is_empty()) {}
     // Whoever is gone does not want to know.
-    let _ = piece::answer(&mut socket, &written);
+    let _ = framing::answer(&mut socket, &written);
 }
 
 /// An error when the other end has given up: then the document is kept elsewhere, and is not to appear here as well.
@@ -179,7 +179,7 @@ fn held_alone(descriptor: BorrowedFd<'_>, socket: &UnixStream) -> io::Result<Fil
 
 /// Lets go of all descriptors but these.
 fn alone(kept: &[RawFd]) -> io::Result<()> {
-    nothing_in_place_of(&[0, 1, 2])?;
+    redirect_to_dev_null(&[0, 1, 2])?;
     let mut kept = kept.to_vec();
     kept.sort_unstable();
     let mut next = 3;

@@ -16,12 +16,12 @@ const KEPT_AWAY: [Signal; 4] = [
 
 /// While it lives no such signal is delivered to this thread.
 #[must_use]
-pub(super) struct Undisturbed {
+pub(super) struct HeldSignals {
     /// What was kept away before; unknown when the kernel refused, and then nothing is.
     before: Option<SigSet>,
 }
 
-impl Undisturbed {
+impl HeldSignals {
     pub(super) fn begin() -> Self {
         let set: SigSet = KEPT_AWAY.into_iter().collect();
         Self {
@@ -30,7 +30,7 @@ impl Undisturbed {
     }
 }
 
-impl Drop for Undisturbed {
+impl Drop for HeldSignals {
     fn drop(&mut self) {
         if let Some(before) = &self.before {
             // The kernel gave this very mask, so it has no reason to refuse it.
@@ -48,14 +48,14 @@ mod tests {
     #[test]
     fn a_signal_waits_and_the_mask_comes_back() {
         let before = SigSet::thread_get_mask().unwrap();
-        let undisturbed = Undisturbed::begin();
+        let held_signals = HeldSignals::begin();
         for signal in KEPT_AWAY {
             // To this thread alone; it would end the test.
             raise(signal).unwrap();
             let only: SigSet = [signal].into_iter().collect();
             assert_eq!(only.wait().unwrap(), signal);
         }
-        drop(undisturbed);
+        drop(held_signals);
         assert_eq!(SigSet::thread_get_mask().unwrap(), before);
     }
 }

@@ -20,8 +20,15 @@ const QUIET_WITHIN: Duration = Duration::from_secs(60);
 /// Nothing comes for so long.
 const QUIET: Duration = Duration::from_millis(300);
 const IN_D_WITHIN: Duration = Duration::from_secs(30);
-/// What `stat` counts as writes (`op_stat_group()` in include/linux/blk_types.h).
-const WRITES: &[&str] = &["write", "preflush", "write_zeroes", "secure_erase"];
+/// What `stat` counts as reads, and as writes (`op_stat_group()` in include/linux/blk_types.h).
+const READS: &[&str] = &["read", "read_ahead"];
+const WRITES: &[&str] = &[
+    "write",
+    "async_write",
+    "preflush",
+    "write_zeroes",
+    "secure_erase",
+];
 
 /// Traces a disk while something is done to it, which begins and ends with the disk at rest; the report, and what the kernel counted.
 ///
@@ -82,7 +89,7 @@ pub fn equals_kernel(report: &Report, disk: &str, counted: &KernelCounters) -> R
     for (what, ops, ios, bytes) in [
         (
             "reads",
-            &["read"][..],
+            READS,
             counted.reads.ios,
             Some(counted.reads.bytes()),
         ),

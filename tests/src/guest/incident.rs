@@ -172,10 +172,10 @@ fn counts(report: &Report, disk: &str) -> Result<()> {
         ensure!(ours > 0, "no {counter} were seen");
     }
     let waiters = report.rows("verdict/waiters");
-    let named = |name: &str| name.starts_with("postgres");
-    let waiters = waiters.filter(|one| one["label"].as_str().is_some_and(named));
+    let parties = waiters.map(|one| &one["party"]);
+    let mut readers = parties.filter(|party| party["name"] == "postgres");
     ensure!(
-        waiters.count() == READERS as usize,
+        readers.any(|party| party["processes"] == READERS),
         "not all readers are among those who waited: {}",
         report.sentence()
     );

@@ -1,6 +1,7 @@
 //! Requests with a discard in flight against requests without: relative risk, wait ratio, excess.
 //! The definitions, and why there are two measures, are in `docs/principles.md`.
 
+use crate::total::Total as _;
 use std::collections::BTreeMap;
 
 use stall_common::actor::UNKNOWN;
@@ -95,11 +96,7 @@ fn victim(device: String, actor: u32, flows: &[&Use]) -> Victim {
 }
 
 fn exposure(flows: &[&Use]) -> Exposure {
-    let sum = |field: fn(&Use) -> u64| {
-        flows
-            .iter()
-            .fold(0u64, |sum, flow| sum.saturating_add(field(flow)))
-    };
+    let sum = |field: fn(&Use) -> u64| flows.iter().map(|flow| field(flow)).total();
     let exposed = side(
         sum(|f| f.exposed_ops),
         sum(|f| f.exposed_slow_ops),

@@ -1,6 +1,7 @@
 //! Latencies per disk and operation: queue, device, total; with a discard in flight and without.
 
 use super::histogram::Buckets;
+use crate::total::Total as _;
 use stall_capture::is_discard;
 use stall_capture::{Capture, Series};
 use stall_report::model::{Distribution, Events, Operation};
@@ -52,9 +53,8 @@ fn exposed_sum(capture: &Capture, series: &Series, exposed: u64) -> Option<u64> 
             .iter()
             .filter(|used| used.disk == series.disk && used.op == series.op)
     };
-    let counted = uses().fold(0u64, |sum, used| sum.saturating_add(used.exposed_ops));
-    (counted == exposed)
-        .then(|| uses().fold(0u64, |sum, used| sum.saturating_add(used.exposed_total_ns)))
+    let counted = uses().map(|used| used.exposed_ops).total();
+    (counted == exposed).then(|| uses().map(|used| used.exposed_total_ns).total())
 }
 
 fn events(capture: &Capture, series: &Series) -> Events {

@@ -1,5 +1,6 @@
 //! What was not measured, as shares: rules C2 and C3 of `docs/principles.md`.
 
+use crate::total::Total as _;
 use stall_common::loss::Loss as Cause;
 
 use stall_capture::Capture;
@@ -11,7 +12,7 @@ pub(super) fn losses(capture: &Capture) -> Losses {
             .loss
             .iter()
             .filter(|loss| touches(&loss.cause) == kind);
-        of_kind.fold(0u64, |sum, loss| sum.saturating_add(loss.count))
+        of_kind.map(|loss| loss.count).total()
     };
     Losses {
         request_share: share(lost(Touches::Requests), requests(capture)),
@@ -91,10 +92,7 @@ fn share(lost: u64, kept: u64) -> f64 {
 }
 
 fn requests(capture: &Capture) -> u64 {
-    let ended = capture
-        .series
-        .iter()
-        .fold(0u64, |sum, series| sum.saturating_add(series.ops));
+    let ended = capture.series.iter().map(|series| series.ops).total();
     ended.saturating_add(capture.unfinished_requests.len() as u64)
 }
 
@@ -105,14 +103,8 @@ fn records(capture: &Capture) -> u64 {
 }
 
 fn sleeps(capture: &Capture) -> u64 {
-    let long = capture
-        .blocked
-        .iter()
-        .fold(0u64, |sum, row| sum.saturating_add(row.sleeps));
-    let short = capture
-        .tasks
-        .iter()
-        .fold(0u64, |sum, task| sum.saturating_add(task.short_sleeps));
+    let long = capture.blocked.iter().map(|row| row.sleeps).total();
+    let short = capture.tasks.iter().map(|task| task.short_sleeps).total();
     long.saturating_add(short)
         .saturating_add(capture.unfinished_sleeps.len() as u64)
 }

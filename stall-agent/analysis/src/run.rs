@@ -2,16 +2,14 @@
 
 use super::names::Clock;
 use crate::number::ratio;
+use crate::total::Total as _;
 use stall_capture as capture;
 use stall_capture::Capture;
 use stall_report::model;
 
 pub(super) fn agent(capture: &Capture) -> model::Agent {
     let cost = &capture.overhead;
-    let run_ns = cost
-        .programs
-        .iter()
-        .fold(0u64, |sum, program| sum.saturating_add(program.run_ns));
+    let run_ns = cost.programs.iter().map(|program| program.run_ns).total();
     let timed_ns = cost.timed_ns.unwrap_or_else(|| capture.window.length_ns());
     let cpu_time = timed_ns.saturating_mul(u64::from(capture.host.cpus));
     model::Agent {

@@ -2,6 +2,7 @@
 
 use super::histogram::Buckets;
 use crate::number::ratio;
+use crate::total::Total as _;
 use stall_capture::is_waited_for;
 use stall_capture::{Capture, Use};
 use stall_report::model::{DiscardGroup, Origin, Requests, Stall, UnfinishedRequest};
@@ -108,11 +109,7 @@ struct Totals {
 
 impl Totals {
     fn new(flows: &[&Use]) -> Self {
-        let sum = |field: fn(&Use) -> u64| {
-            flows
-                .iter()
-                .fold(0u64, |sum, flow| sum.saturating_add(field(flow)))
-        };
+        let sum = |field: fn(&Use) -> u64| flows.iter().map(|flow| field(flow)).total();
         Self {
             ops: sum(|flow| flow.ops),
             slow_ops: sum(|flow| flow.slow_ops),

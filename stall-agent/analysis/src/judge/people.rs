@@ -134,10 +134,7 @@ fn culprit(judged: &Judged<'_>, finding: &Finding, one: &Culprits) -> Culprit {
     let on_it = |used: &&ActorUse| Some(&used.device) == id.as_ref() && counts(used.op);
     let mine = found.actors.iter().filter(|actor| ids.contains(&actor.id));
     let uses: Vec<&ActorUse> = mine.flat_map(|actor| &actor.uses).filter(on_it).collect();
-    let sum = |field: fn(&ActorUse) -> u64| {
-        uses.iter()
-            .fold(0u64, |sum, used| sum.saturating_add(field(used)))
-    };
+    let sum = |field: fn(&ActorUse) -> u64| uses.iter().map(|used| field(used)).total();
     // The actor that did most, or else the one known by its sleep.
     let busiest = found
         .actors
@@ -218,11 +215,7 @@ fn first_process(judged: &Judged<'_>, one: &Culprits) -> Option<Process> {
 }
 
 pub(super) fn sleep(tasks: &[&BlockedTask]) -> Option<Sleep> {
-    let sum = |field: fn(&BlockedTask) -> u64| {
-        tasks
-            .iter()
-            .fold(0u64, |sum, task| sum.saturating_add(field(task)))
-    };
+    let sum = |field: fn(&BlockedTask) -> u64| tasks.iter().map(|task| field(task)).total();
     let in_window_ns = sum(|task| task.in_window_ns);
     let before_ns = sum(before);
     (in_window_ns > 0).then(|| Sleep {
@@ -235,10 +228,7 @@ pub(super) fn sleep(tasks: &[&BlockedTask]) -> Option<Sleep> {
 }
 
 fn before(task: &BlockedTask) -> u64 {
-    let ended = task
-        .reasons
-        .iter()
-        .fold(0u64, |sum, row| sum.saturating_add(row.before_ns));
+    let ended = task.reasons.iter().map(|row| row.before_ns).total();
     ended.saturating_add(task.unfinished.as_ref().map_or(0, |sleep| sleep.before_ns))
 }
 
@@ -289,10 +279,7 @@ fn waiter(judged: &Judged<'_>, finding: &Finding, bases: &[Base], lost: u64) -> 
         .flat_map(|actor| &actor.uses)
         .filter(|used| Some(&used.device) == id.as_ref() && is_waited_for(used.op))
         .collect();
-    let sum = |field: fn(&ActorUse) -> u64| {
-        uses.iter()
-            .fold(0u64, |sum, used| sum.saturating_add(field(used)))
-    };
+    let sum = |field: fn(&ActorUse) -> u64| uses.iter().map(|used| field(used)).total();
     let ages: Vec<u64> = found
         .requests
         .unfinished

@@ -21,9 +21,9 @@ pub struct Actor {
 /// A process.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Process {
-    /// Its id.
+    /// Process id.
     pub pid: u32,
-    /// Its name.
+    /// Name (comm) of the process.
     pub comm: String,
     /// For a kernel worker, its work queue.
     pub worker: Option<String>,
@@ -31,17 +31,17 @@ pub struct Process {
     pub kernel_thread: bool,
     /// Arguments, joined by spaces.
     pub command: Option<String>,
-    /// Arguments.
+    /// Command line arguments.
     pub args: Vec<String>,
     /// There were more than could be kept.
     pub args_truncated: bool,
-    /// Executable.
+    /// Path of the executable.
     pub exe: Option<String>,
     /// systemd unit or scope.
     pub unit: Option<String>,
     /// Lines of `/proc/<pid>/cgroup`.
     pub cgroup: Vec<String>,
-    /// Its parent.
+    /// Process id of the parent.
     pub parent_pid: Option<u32>,
     /// Wall clock when it started, RFC 3339, UTC.
     pub started: String,
@@ -62,7 +62,7 @@ pub struct Process {
 pub struct ActorUse {
     /// Id of the device.
     pub device: String,
-    /// Operation.
+    /// Operation of these requests.
     pub op: Op,
     /// Requests that ended.
     pub ops: u64,

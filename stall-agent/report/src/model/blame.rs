@@ -19,7 +19,7 @@ pub struct Blame {
 /// What an operation takes by itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct BlameUsual {
-    /// Operation.
+    /// Operation these figures are of.
     pub op: Op,
     /// First percentile of its time at the device; of fsync requests, of the flushes.
     pub device_ns: u64,
@@ -31,7 +31,7 @@ pub struct BlameUsual {
 pub struct BlameRow {
     /// Id of the actor.
     pub actor: u32,
-    /// For people.
+    /// Name of the actor that waited, for people.
     pub label: String,
     /// Sum of completed - queued of its reads, writes and fsync requests that ended.
     pub waited_ns: u64,
@@ -60,9 +60,9 @@ pub struct BlameRow {
 pub struct BlameCell {
     /// Id of the actor whose requests the device worked for.
     pub actor: u32,
-    /// For people.
+    /// Name of the actor whose requests were waited for, for people.
     pub label: String,
-    /// Their operation.
+    /// Operation of the requests that were waited for.
     pub op: Op,
     /// Of discards: what they were for, when they were all for the same.
     pub origin: Option<Origin>,

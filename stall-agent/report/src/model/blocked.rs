@@ -8,7 +8,7 @@ use super::Process;
 /// A thread that was in D.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct BlockedTask {
-    /// Thread.
+    /// Thread id.
     pub tid: u32,
     /// Name of the thread.
     pub comm: String,
@@ -80,13 +80,13 @@ pub struct BlockedReason {
     pub reason: Reason,
     /// Whose code it waits in: `nfs`, `fuse`, `dm`, `md`, `ext4`, ...; `None` when that is not known.
     pub family: Option<String>,
-    /// Sleeps.
+    /// Number of sleeps for this reason.
     pub sleeps: u64,
     /// Time in the window.
     pub blocked_ns: u64,
     /// Time before it.
     pub before_ns: u64,
-    /// The longest.
+    /// Longest of these sleeps.
     pub longest_ns: u64,
 }
 
@@ -105,13 +105,13 @@ pub struct BlockedStack {
     pub called_from: Option<String>,
     /// A fatal signal would have ended them.
     pub killable: bool,
-    /// Sleeps.
+    /// Number of sleeps with this stack.
     pub sleeps: u64,
     /// Time in the window.
     pub blocked_ns: u64,
     /// Time before it.
     pub before_ns: u64,
-    /// The longest.
+    /// Longest of these sleeps.
     pub longest_ns: u64,
 }
 

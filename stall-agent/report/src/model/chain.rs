@@ -27,9 +27,9 @@ pub struct Chain {
 /// A process in a chain.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ChainLink {
-    /// Process id.
+    /// Process id of the holder.
     pub pid: u32,
-    /// For people.
+    /// Name of the holder, for people.
     pub label: String,
     /// Id of the actor the process is, when it submitted requests.
     pub actor: Option<u32>,
@@ -50,7 +50,7 @@ pub struct ChainLink {
 pub struct ChainDelay {
     /// Id of the actor; `null` for the device itself.
     pub actor: Option<u32>,
-    /// For people.
+    /// Name of the actor, for people.
     pub label: String,
     /// Its operation; `null` for the device itself.
     pub op: Option<Op>,

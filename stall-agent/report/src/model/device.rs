@@ -12,21 +12,21 @@ pub struct Device {
     pub id: String,
     /// The kernel's name.
     pub name: String,
-    /// Major number.
+    /// Major device number.
     pub major: u32,
-    /// Minor number.
+    /// Minor device number.
     pub minor: u32,
     /// Whether requests to it were traced.
     pub traced: bool,
     /// Model, as the device says.
     pub model: Option<String>,
-    /// Serial number.
+    /// Serial number of the disk.
     pub serial: Option<String>,
-    /// Vendor.
+    /// Vendor of the disk.
     pub vendor: Option<String>,
     /// Name of the driver.
     pub driver: Option<String>,
-    /// Size.
+    /// Size of the disk.
     pub size_bytes: Option<u64>,
     /// Has platters, or says so.
     pub rotational: Option<bool>,
@@ -34,7 +34,7 @@ pub struct Device {
     pub queue: Queue,
     /// Mounts of the whole disk.
     pub mounts: Vec<Mount>,
-    /// Its partitions.
+    /// Partitions of the disk.
     pub partitions: Vec<Partition>,
     /// Of a loop device, the file behind it.
     pub backing_file: Option<String>,
@@ -50,7 +50,7 @@ pub struct Device {
     pub mapper_name: Option<String>,
     /// What the device mapper made it for.
     pub mapper_kind: Option<MapperKind>,
-    /// RAID level.
+    /// RAID level of an md array.
     pub raid_level: Option<String>,
     /// What the whole disk holds.
     pub filesystem: Option<String>,
@@ -91,7 +91,7 @@ pub struct Queue {
     pub depth: Option<u64>,
     /// `write back` or `write through`.
     pub write_cache: Option<String>,
-    /// Logical block.
+    /// Logical block size.
     pub logical_block_bytes: Option<u64>,
     /// Smallest unit of a discard.
     pub discard_granularity_bytes: Option<u64>,
@@ -122,17 +122,17 @@ pub enum Layer {
 pub struct Partition {
     /// The kernel's name.
     pub name: String,
-    /// Major number.
+    /// Major device number.
     pub major: u32,
-    /// Minor number.
+    /// Minor device number.
     pub minor: u32,
     /// Number in the partition table.
     pub number: Option<u32>,
     /// Where it starts on the disk.
     pub start_bytes: Option<u64>,
-    /// Size.
+    /// Size of the partition.
     pub size_bytes: Option<u64>,
-    /// Its mounts.
+    /// Where it is mounted.
     pub mounts: Vec<Mount>,
     /// Names of devices made of it.
     pub used_by: Vec<String>,
@@ -161,11 +161,11 @@ pub enum MapperKind {
 /// A mount of a filesystem.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Mount {
-    /// Where.
+    /// Directory it is mounted on.
     pub mount_point: String,
     /// The part of the filesystem that is mounted; `/` is all.
     pub root: String,
-    /// Type.
+    /// Type of the filesystem.
     pub filesystem: String,
     /// What was named when it was mounted.
     pub source: String,
@@ -194,7 +194,7 @@ pub struct Stall {
     pub slow_waited_ns: u64,
     /// `slow_waited_ns / waited_ns`
     pub slow_waited_share: Option<f64>,
-    /// Longest, ended.
+    /// Longest latency of a completed request.
     pub slowest_ns: Option<u64>,
     /// Age of the oldest that had not ended, a lower bound.
     pub oldest_unfinished_ns: Option<u64>,
@@ -216,7 +216,7 @@ pub struct DiscardClock {
 /// One operation on a device.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Operation {
-    /// Which.
+    /// Operation these figures are of.
     pub op: Op,
     /// Requests that ended.
     pub ops: u64,
@@ -256,9 +256,9 @@ pub struct Events {
 /// Requests in flight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct InFlight {
-    /// Reads.
+    /// Reads in flight.
     pub reads: u64,
-    /// All others.
+    /// All other requests in flight.
     pub writes: u64,
 }
 

@@ -21,9 +21,9 @@ pub struct Victim {
 /// One operation of a victim.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FlowExposure {
-    /// Operation.
+    /// Operation of this flow.
     pub op: Op,
-    /// Its requests.
+    /// Counts of its requests.
     pub exposure: Exposure,
 }
 
@@ -71,7 +71,7 @@ pub struct Side {
 /// A relative risk with its interval.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RelativeRisk {
-    /// The estimate.
+    /// The estimated ratio.
     pub ratio: f64,
     /// Lower end of the 95 % interval.
     pub low: f64,

@@ -48,7 +48,7 @@ pub struct Incident {
 pub struct Workload {
     /// What kind of workload.
     pub kind: PartyKind,
-    /// Its name.
+    /// Name of the workload.
     pub name: String,
     /// Namespace of a VM or pod.
     pub namespace: Option<String>,

@@ -30,7 +30,7 @@ pub struct Interval {
 pub struct IntervalDevice {
     /// Id of the device.
     pub device: String,
-    /// Operation.
+    /// Operation of these requests.
     pub op: Op,
     /// Requests that ended.
     pub ops: u64,
@@ -71,7 +71,7 @@ pub struct IntervalUse {
     pub actor: u32,
     /// Id of the device.
     pub device: String,
-    /// Operation.
+    /// Operation of these requests.
     pub op: Op,
     /// Requests that ended.
     pub ops: u64,

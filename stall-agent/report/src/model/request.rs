@@ -25,11 +25,11 @@ pub struct UnfinishedRequest {
     pub device: String,
     /// Id of the actor.
     pub actor: u32,
-    /// Thread.
+    /// Thread that submitted it.
     pub tid: u32,
-    /// Operation.
+    /// Operation of the request.
     pub op: Op,
-    /// Length.
+    /// Length of the request.
     pub bytes: u64,
     /// First sector, 512 bytes each; `null` for what has none, as an empty flush.
     pub sector: Option<u64>,
@@ -52,7 +52,7 @@ pub struct UnfinishedRequest {
 pub struct OlderRequests {
     /// Id of the device.
     pub device: String,
-    /// Operation.
+    /// Operation of these requests.
     pub op: Op,
     /// Those that ended in the window.
     pub ended: u64,
@@ -67,11 +67,11 @@ pub struct Request {
     pub device: String,
     /// Id of the actor.
     pub actor: u32,
-    /// Thread.
+    /// Thread that submitted it.
     pub tid: u32,
-    /// Operation.
+    /// Operation of the request.
     pub op: Op,
-    /// Length.
+    /// Length of the request.
     pub bytes: u64,
     /// First sector, 512 bytes each; `null` for what has none, as an empty flush.
     pub sector: Option<u64>,

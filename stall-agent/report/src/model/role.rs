@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 /// A pod of Kubernetes, as files on the host name it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Pod {
-    /// Its uid.
+    /// Uid of the pod.
     pub uid: Option<String>,
-    /// Its namespace.
+    /// Namespace of the pod.
     pub namespace: Option<String>,
-    /// Its name.
+    /// Name of the pod.
     pub name: Option<String>,
     /// The container the process is in.
     pub container: Option<String>,
@@ -23,7 +23,7 @@ pub struct Pod {
 /// What a process is for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Role {
-    /// Which role.
+    /// Which role the process has.
     pub kind: RoleKind,
     /// The virtual machine, `namespace/name`.
     pub vm: Option<String>,

@@ -57,7 +57,7 @@ pub struct Confinement {
 /// A capability that the agent uses and did not have.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Lacking {
-    /// Its name.
+    /// Name of the capability.
     pub capability: String,
     /// What the report lacks for it.
     pub lack: String,
@@ -66,7 +66,7 @@ pub struct Lacking {
 /// What the kernel measured of one BPF program.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Program {
-    /// Its name.
+    /// Name of the BPF program.
     pub name: String,
     /// Times it ran while it was timed.
     pub runs: u64,
@@ -83,7 +83,7 @@ pub struct Program {
 /// The machine.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Host {
-    /// Its name.
+    /// Name of the host.
     pub hostname: Option<String>,
     /// `uname -r`
     pub kernel_release: String,
@@ -97,7 +97,7 @@ pub struct Host {
     pub boot_id: Option<String>,
     /// CPUs online.
     pub cpus: u32,
-    /// Memory.
+    /// Memory of the host.
     pub memory_bytes: Option<u64>,
     /// Load average over 1, 5 and 15 minutes at the end of the window.
     pub load: Option<[f64; 3]>,
@@ -125,9 +125,9 @@ pub struct View {
 pub struct NameGap {
     /// What has no name.
     pub what: String,
-    /// Why.
+    /// Why names are missing.
     pub reason: String,
-    /// How often.
+    /// How often this occurred.
     pub count: u64,
 }
 
@@ -219,7 +219,7 @@ pub struct Losses {
 /// One cause of loss.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Loss {
-    /// Its name.
+    /// Name of the cause.
     pub cause: String,
     /// Times it happened.
     pub count: u64,

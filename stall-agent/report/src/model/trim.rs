@@ -25,7 +25,7 @@ pub struct TrimFacts {
 /// A file of `/oem` (cloud-init of Elemental and Harvester).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct OemFile {
-    /// Its name.
+    /// Name of the file.
     pub name: String,
     /// Whether the word `fstrim` is in it; `null` when it was not in memory.
     pub mentions_fstrim: Option<bool>,
@@ -46,7 +46,7 @@ pub struct TrimUnit {
     pub command: Option<String>,
     /// When, as systemd.time(7) has it.
     pub calendar: Option<String>,
-    /// Spread over.
+    /// `RandomizedDelaySec=` of the timer.
     pub randomized_delay: Option<String>,
     /// Runs what was missed.
     pub persistent: Option<String>,
@@ -55,11 +55,11 @@ pub struct TrimUnit {
 /// A running `fstrim`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TrimRun {
-    /// Its process.
+    /// Process id of fstrim.
     pub pid: u32,
     /// Id of the actor it is.
     pub actor: Option<u32>,
-    /// For people.
+    /// Name of the process, for people.
     pub label: String,
     /// Whose it is.
     pub kind: RoleKind,

@@ -62,7 +62,7 @@ pub struct Episode {
     pub sentence: String,
     /// Who did it.
     pub culprits: Vec<Party>,
-    /// Who waited.
+    /// Workloads that waited.
     pub victims: Vec<Party>,
 }
 
@@ -75,7 +75,7 @@ pub struct Party {
     pub name: String,
     /// Namespace of a VM or pod.
     pub namespace: Option<String>,
-    /// For people.
+    /// Name of the workload, for people.
     pub label: String,
     /// Processes of it that were seen.
     pub processes: u64,
@@ -200,7 +200,7 @@ pub enum Confidence {
 pub struct Culprit {
     /// Id of the actor; `null` when it is known by its sleep only.
     pub actor: Option<u32>,
-    /// For people.
+    /// Name of the culprit, for people.
     pub label: String,
     /// The workload it is.
     pub party: Party,
@@ -215,7 +215,7 @@ pub struct Culprit {
     /// Its requests on this device that ended: the discards of this origin; reads and writes of a neighbour; empty
     /// preflushes of who asks for flushes. So for all that follows.
     pub ops: u64,
-    /// Their bytes.
+    /// Bytes of these requests.
     pub bytes: u64,
     /// What others waited for them in slow requests, as the table of who delayed whom says; of flushes it is in the
     /// rows' `flush_ns`; of a lock's holder, what others waited for its locks. `null` without a table of the device.
@@ -239,7 +239,7 @@ pub struct Sleep {
     pub in_window_ns: u64,
     /// Before the window, of sleeps that reached into it.
     pub before_ns: u64,
-    /// Both.
+    /// `in_window_ns` plus `before_ns`.
     pub total_ns: u64,
     /// In D at the end of the window: the times are lower bounds.
     pub unfinished: bool,
@@ -252,11 +252,11 @@ pub struct Sleep {
 pub struct Waiter {
     /// Id of the actor; `null` for tasks that sent no requests.
     pub actor: Option<u32>,
-    /// For people.
+    /// Name of the waiter, for people.
     pub label: String,
     /// The workload it is.
     pub party: Party,
-    /// Process id.
+    /// Process id of the waiter.
     pub pid: Option<u32>,
     /// A thread of the kernel, which waits on behalf of others.
     pub kernel_thread: bool,
@@ -285,13 +285,13 @@ pub struct Waiter {
 /// A rule that lowered the confidence.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Lowered {
-    /// Which.
+    /// What lowered it.
     pub by: LoweredBy,
-    /// From.
+    /// Confidence before.
     pub from: Confidence,
-    /// To.
+    /// Confidence after.
     pub to: Confidence,
-    /// In words.
+    /// The reason, for people.
     pub text: String,
 }
 
@@ -312,7 +312,7 @@ pub enum LoweredBy {
 /// One explanation, and what speaks for and against it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Hypothesis {
-    /// Which.
+    /// Which cause was considered.
     pub kind: Kind,
     /// Id of the device; `null` when it is about none.
     pub device: Option<String>,
@@ -350,7 +350,7 @@ pub enum Standing {
 /// A fact that counts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Evidence {
-    /// Which.
+    /// Which fact was measured.
     pub fact: Fact,
     /// Its value, in `unit`.
     pub value: Option<f64>,
@@ -358,7 +358,7 @@ pub struct Evidence {
     pub bound: Option<f64>,
     /// Unit of the numbers.
     pub unit: Unit,
-    /// In words.
+    /// The fact with its value, for people.
     pub text: String,
 }
 
@@ -399,9 +399,9 @@ pub enum Fact {
 /// What to do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Advice {
-    /// When.
+    /// When to do it.
     pub when: AdviceWhen,
-    /// In words.
+    /// What to do and why, for people.
     pub text: String,
     /// What to type; `null` when there is nothing to type.
     pub command: Option<String>,

@@ -10,17 +10,17 @@ use super::{Op, Pod};
 pub struct Vm {
     /// Namespace of Kubernetes.
     pub namespace: Option<String>,
-    /// Its name.
+    /// Name of the VM.
     pub name: Option<String>,
     /// For people: `default/kube-master-01`.
     pub label: String,
-    /// Its monitor.
+    /// Process id of its monitor (QEMU).
     pub pid: u32,
     /// Id of the actor the monitor is.
     pub actor: Option<u32>,
-    /// Its pod.
+    /// Pod that runs the VM.
     pub pod: Option<Pod>,
-    /// Its disks.
+    /// Disks of the VM.
     pub disks: Vec<VmDisk>,
 }
 
@@ -31,7 +31,7 @@ pub struct VmDisk {
     pub path: String,
     /// Major number of the device it has open.
     pub major: u32,
-    /// Minor number.
+    /// Minor device number.
     pub minor: u32,
     /// Id of that device.
     pub device: Option<String>,
@@ -66,7 +66,7 @@ pub enum DataEngine {
 /// A replica on this host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct VmReplica {
-    /// Its process.
+    /// Process id of the replica.
     pub pid: u32,
     /// Id of the actor it is.
     pub actor: Option<u32>,
@@ -94,13 +94,13 @@ pub struct ReplicaAddress {
 /// Latency of one operation at one layer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct VmLayer {
-    /// Which layer.
+    /// Which layer of the storage.
     pub layer: LayerKind,
     /// Id of the device.
     pub device: String,
     /// Id of the actor whose requests these are; `null` for those of all.
     pub actor: Option<u32>,
-    /// Operation.
+    /// Operation these figures are of.
     pub op: Op,
     /// Requests that ended.
     pub ops: u64,
@@ -108,11 +108,11 @@ pub struct VmLayer {
     pub slow_ops: u64,
     /// Mean of completed - queued.
     pub mean_ns: Option<u64>,
-    /// Median.
+    /// Median latency.
     pub p50_ns: Option<u64>,
     /// 99th percentile.
     pub p99_ns: Option<u64>,
-    /// Longest.
+    /// Longest latency.
     pub slowest_ns: u64,
 }
 

@@ -144,6 +144,26 @@ fn shown(report: &Report) {
     let summary = report::summary(report, Some("stall.json"));
     is_text(&summary);
     assert!(summary.lines().count() <= 15, "{summary}");
+    for_programs(report);
+}
+
+/// What other programs read: short where it is to be, and one line where it is one.
+fn for_programs(report: &Report) {
+    for line in [
+        report::event(report),
+        report::one_line(report),
+        report::node_problem(report),
+        report::github(report),
+        report::otlp(report),
+    ] {
+        assert_eq!(line.lines().count(), 1, "{line:?}");
+        assert!(line.ends_with('\n'));
+    }
+    assert!(report::event(report).len() < 8 * 1024);
+    assert!(report::node_problem(report).len() <= 81);
+    assert!(report::markdown(report).starts_with("**"));
+    assert!(report::k8s_event(report).contains("\nnote: "));
+    assert!(!report::perfetto(report).is_empty());
 }
 
 /// For a terminal of 80 columns, which it does not steer.

@@ -43,6 +43,9 @@ pub(crate) fn check_built(workspace: &Workspace) -> Result<()> {
     binary::check_built(workspace)
 }
 
+/// Runs the manifests.
+const PLUGIN: &str = "deploy/kubectl-stall_agent";
+
 /// Replaces `dist/` in one step.
 fn make(workspace: &Workspace, origin: &Origin) -> Result<PathBuf> {
     let to = workspace.root().join("dist");
@@ -56,6 +59,11 @@ fn make(workspace: &Workspace, origin: &Origin) -> Result<PathBuf> {
         let name = manifest.file_name().context("a file has a name")?;
         fs::copy(&manifest, new.join(name))?;
     }
+    fs::copy(
+        workspace.root().join(PLUGIN),
+        new.join("kubectl-stall_agent"),
+    )
+    .with_context(|| format!("there is no {PLUGIN}"))?;
     image::write(&binaries, origin, &new.join("stall-agent.oci.tar"))?;
     checksum::write(&new)?;
     for entry in fs::read_dir(&new)? {

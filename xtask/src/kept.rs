@@ -138,7 +138,8 @@ pub(crate) fn manifests(root: &Path) -> Result<Vec<PathBuf>> {
     let dir = root.join("deploy");
     let entries = fs::read_dir(&dir).with_context(|| format!("there is no {}", dir.display()))?;
     let paths = entries.map(|entry| Ok(entry?.path()));
-    let mut paths: Vec<_> = paths.collect::<Result<_>>()?;
+    let mut paths: Vec<PathBuf> = paths.collect::<Result<_>>()?;
+    paths.retain(|path| path.extension().is_some_and(|it| it == "yaml"));
     paths.sort();
     Ok(paths)
 }

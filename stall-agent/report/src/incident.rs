@@ -109,9 +109,14 @@ fn host(report: &Report) -> &str {
     name.unwrap_or("unknown-host")
 }
 
+/// A name that goes into any log, file or URL.
 fn id(report: &Report) -> String {
-    let start: String = report.window.start.chars().filter(|c| *c != ':').collect();
-    escape(&format!("{}-{}", host(report), start.replace('-', "")))
+    let start: String = report.window.start.replace(['-', ':'], "");
+    let id = format!("{}-{start}", host(report));
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || ".-_".contains(c);
+    id.chars()
+        .map(|c| if is_plain(c) { c } else { '_' })
+        .collect()
 }
 
 fn fingerprint(report: &Report) -> String {

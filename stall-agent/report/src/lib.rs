@@ -25,7 +25,7 @@ pub use joined::{Joined, join, joined_text};
 pub use kind::kind as kind_in_words;
 pub use model::{Report, SCHEMA};
 pub use page::page;
-pub use schema::schema;
+pub use schema::{DEFINITIONS, schema};
 pub use sheet::{Paint, sheet, sheet_within};
 pub use summary::{headline, lost, summary, summary_within};
 pub use text::{bytes, cut, duration, escape, factor, share, thousands, width, word, wrap};

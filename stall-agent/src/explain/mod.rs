@@ -13,14 +13,13 @@ use std::sync::LazyLock;
 
 use crate::failure;
 use page::{Entry, Heads};
-use stall_report::{escape, wrap};
+use stall_report::{DEFINITIONS, escape, wrap};
 
 const GLOSSARY: &str = "docs/glossary.md";
 const REPORT: &str = "docs/report.md";
 const COMPARISON: &str = "docs/comparison.md";
 const PRINCIPLES: &str = "docs/principles.md";
 const GLOSSARY_TEXT: &str = include_str!("../../../docs/glossary.md");
-const REPORT_TEXT: &str = include_str!("../../../docs/report.md");
 const COMPARISON_TEXT: &str = include_str!("../../../docs/comparison.md");
 const PRINCIPLES_TEXT: &str = include_str!("../../../docs/principles.md");
 /// Of a whole document.
@@ -75,12 +74,12 @@ impl Book {
             text: failure::table(),
             leads_to: None,
         });
-        entries.extend(page::rows(REPORT, REPORT_TEXT));
+        entries.extend(page::rows(REPORT, DEFINITIONS));
         entries.extend(page::rows(COMPARISON, COMPARISON_TEXT));
         entries.extend(page::bold(PRINCIPLES, PRINCIPLES_TEXT));
         entries.extend(page::rows(PRINCIPLES, PRINCIPLES_TEXT));
         let heads = vec![
-            (REPORT, page::heads(REPORT_TEXT)),
+            (REPORT, page::heads(DEFINITIONS)),
             (COMPARISON, page::heads(COMPARISON_TEXT)),
         ];
         Self { entries, heads }

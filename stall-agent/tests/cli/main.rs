@@ -9,6 +9,7 @@ mod completions;
 mod files;
 mod formats;
 mod joined;
+mod kubectl;
 mod privileges;
 mod terminal;
 

@@ -13,6 +13,8 @@ const SCHEMA: &str = "stall-agent/event/1";
 const BYTES: usize = 8 * 1024;
 /// Rows of a list, before there is too much.
 const MOST: usize = 16;
+/// Cells of a text, where it has to be cut.
+const TEXT: usize = 512;
 /// Cells of a name: those of Kubernetes have at most 253.
 const NAME: usize = 253;
 
@@ -48,15 +50,45 @@ pub fn event(report: &Report) -> String {
             .filter(|command| command.len() <= 500),
         agent_version: cut(&escape(&report.agent.version), 60),
     };
-    let mut most = MOST;
+    let (mut most, mut cells) = (MOST, TEXT);
     loop {
         leave_out(&mut event.incident, most);
         let line = serde_json::to_string(&event).unwrap_or_default();
-        if line.len() < BYTES || most == 0 {
+        if line.len() < BYTES || cells == 0 {
             return line + "\n";
         }
-        most /= 2;
+        if most > 0 {
+            most /= 2;
+        } else {
+            cells /= 2;
+            clip(&mut event, cells);
+        }
     }
+}
+
+/// Texts of marks without end take many bytes; nobody reads them.
+fn clip(event: &mut Event, cells: usize) {
+    let incident = &mut event.incident;
+    let texts = [
+        &mut event.sentence,
+        &mut event.agent_version,
+        &mut incident.id,
+        &mut incident.title,
+        &mut incident.summary,
+    ];
+    let optional = [
+        event.advice.as_mut(),
+        incident.node.as_mut(),
+        incident.device.as_mut(),
+        incident.started_at.as_mut(),
+        incident.ended_at.as_mut(),
+    ];
+    let labels = incident.causes.iter_mut().map(|cause| &mut cause.label);
+    let all = texts.into_iter().chain(optional.into_iter().flatten());
+    for text in all.chain(labels) {
+        *text = cut(text, cells);
+    }
+    event.command.take_if(|command| command.len() > cells);
 }
 
 fn leave_out(incident: &mut Incident, most: usize) {

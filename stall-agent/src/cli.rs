@@ -33,6 +33,12 @@ pub struct Cli {
 pub enum Command {
     /// Trace this host's disks and write a report
     Trace(Trace),
+    /// Record for weeks in bounded memory; save what was before, during and after each stall
+    Record(Record),
+    /// List the incidents that the recorder saved, or show one
+    Incidents(Incidents),
+    /// Ask the recorder for an incident now: from 2 minutes before to 1 minute after
+    Cut(Cut),
     /// The same as report --format json, kept for existing scripts
     #[command(hide = true)]
     Analyze(Analyze),
@@ -96,6 +102,67 @@ pub struct Trace {
     pub live: bool,
     #[command(flatten)]
     pub host: Host,
+}
+
+#[derive(Debug, Args)]
+pub struct Record {
+    #[command(flatten)]
+    pub directory: Directory,
+    /// Memory the process may lock; more holds more of the last hour [default: 48MiB]
+    #[arg(long, value_name = "SIZE")]
+    pub memory: Option<String>,
+    /// Write counters for Prometheus to this file every 15 s: a .prom in the directory of node_exporter's text files
+    #[arg(long, value_name = "FILE")]
+    pub metrics: Option<PathBuf>,
+    /// Record this disk only: as for trace; may be given more than once
+    #[arg(long, value_name = "DEVICE")]
+    pub device: Vec<String>,
+    /// Latency threshold for slow requests [default: 10ms]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub slow: Option<String>,
+    #[command(flatten)]
+    pub host: Host,
+}
+
+#[derive(Debug, Args)]
+pub struct Incidents {
+    /// Show this one, as report does; without it all are listed
+    #[arg(value_name = "ID", conflicts_with_all = ["json", "since", "vm", "follow"])]
+    pub id: Option<String>,
+    #[command(flatten)]
+    pub directory: Directory,
+    /// One JSON object a line, for programs
+    #[arg(long)]
+    pub json: bool,
+    /// Those that ended since: 2h, 2026-11-30, or 2026-11-30T15:30:00Z
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
+    /// Those that this VM did or waited in: name or namespace/name
+    #[arg(long, value_name = "VM")]
+    pub vm: Option<String>,
+    /// Go on with those that come, until Ctrl-C
+    #[arg(long)]
+    pub follow: bool,
+    /// How to show one
+    #[arg(long, value_enum, default_value_t = ReportFormat::Text, requires = "id")]
+    pub format: ReportFormat,
+}
+
+#[derive(Debug, Args)]
+pub struct Cut {
+    #[command(flatten)]
+    pub directory: Directory,
+}
+
+#[derive(Debug, Args)]
+pub struct Directory {
+    /// Where incidents are kept, in memory
+    #[arg(
+        long = "dir",
+        value_name = "DIR",
+        default_value = "/run/stall-agent/incidents"
+    )]
+    pub path: PathBuf,
 }
 
 #[derive(Debug, Args)]
@@ -243,6 +310,10 @@ Examples:
   Tell others: ten lines for a chat or ticket, or one line of JSON for a log:
       stall-agent report /run/stall.json --format markdown
       stall-agent report /run/stall.json --format event
+  Record from now on; which incidents were there, and show one:
+      stall-agent record
+      stall-agent incidents
+      stall-agent incidents 20261130T153024.120Z
   What does a term mean?
       stall-agent explain noisy neighbor
   Can this host be traced?

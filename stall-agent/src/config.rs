@@ -18,6 +18,8 @@ const DEFAULT_INTERVAL: Duration = Duration::from_secs(1);
 const MIN_INTERVAL: Duration = Duration::from_millis(100);
 /// etcd's own bound for a sync of its log.
 const DEFAULT_SLOW: Duration = Duration::from_millis(10);
+/// Of a recorder.
+const DEFAULT_MEMORY: u64 = 48 << 20;
 const MIN_DURATION: Duration = Duration::from_millis(100);
 /// A number without a unit means seconds below this where both seconds and milliseconds are usual.
 const SECONDS_BELOW: f64 = 100.0;
@@ -47,6 +49,17 @@ pub struct Trace {
     pub report: Report,
     /// Where the capture is saved, too.
     pub capture: Option<PathBuf>,
+}
+
+/// A recorder as it is to be.
+#[derive(Clone, Debug)]
+pub struct Record {
+    /// What it traces, without an end.
+    pub trace: Trace,
+    pub directory: PathBuf,
+    /// Memory that it may lock.
+    pub memory_bytes: u64,
+    pub metrics: Option<PathBuf>,
 }
 
 /// How a report is given.
@@ -137,6 +150,44 @@ impl Trace {
         self.disks.sort_unstable();
         self.disks.dedup();
         Ok(())
+    }
+}
+
+impl Record {
+    /// Checks everything that needs no look at the host's disks.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::Usage`], one sentence about the first thing that is invalid.
+    pub fn new(typed: cli::Record, verbosity: Verbosity) -> Result<Self, Failure> {
+        let memory_bytes = typed.memory.map_or(Ok(DEFAULT_MEMORY), |text| {
+            size(&text).ok_or_else(|| {
+                let sentence = "is no size: write it as 48MiB";
+                Failure::Usage(format!("--memory {text} {sentence}"))
+            })
+        })?;
+        let trace = cli::Trace {
+            duration: None,
+            start_at: None,
+            interval: None,
+            device: typed.device,
+            slow: typed.slow,
+            report: cli::Report {
+                output: None,
+                pretty: false,
+                exit_code: false,
+            },
+            format: None,
+            capture: None,
+            live: false,
+            host: typed.host,
+        };
+        Ok(Self {
+            trace: Trace::new(trace, verbosity)?,
+            directory: typed.directory.path,
+            memory_bytes,
+            metrics: typed.metrics,
+        })
     }
 }
 
@@ -252,6 +303,15 @@ fn time(option: &str, text: &str, min: Duration, max: Duration) -> Result<Durati
         return Err(usage(format!("is too long: give at most {max}")));
     }
     Ok(time)
+}
+
+/// `48MiB`: a number with KiB, MiB or GiB.
+fn size(text: &str) -> Option<u64> {
+    let units = [("KiB", 10), ("MiB", 20), ("GiB", 30)];
+    units.iter().find_map(|(unit, bits)| {
+        let number: u64 = text.trim().strip_suffix(unit)?.trim().parse().ok()?;
+        number.checked_mul(1 << bits).filter(|bytes| *bytes > 0)
+    })
 }
 
 /// The unit that a number given to an option without one is likely to mean.
@@ -370,6 +430,22 @@ mod tests {
                 .report
                 .suit(Terminals::default(), &mut unchanged.verbosity);
             assert_eq!(unchanged.report, piped.report);
+        }
+    }
+
+    #[test]
+    fn a_recorder_s_memory_is_a_size() {
+        assert_eq!(size("48MiB"), Some(48 << 20));
+        assert_eq!(size(" 1 GiB"), Some(1 << 30));
+        for text in [
+            "48",
+            "0MiB",
+            "-1MiB",
+            "MiB",
+            "48MB",
+            "99999999999999999999GiB",
+        ] {
+            assert_eq!(size(text), None, "{text}");
         }
     }
 

@@ -66,6 +66,9 @@ pub enum Failure {
     Unjudged(String),
     #[error("--live needs a terminal ({0}): drop --live, or use a terminal, for example ssh -t")]
     NoTerminal(String),
+    /// Of `record`, that there is another recorder; of `cut`, that there is none.
+    #[error("{0}")]
+    Recorder(String),
     /// Something panicked that nothing is left of.
     #[error("internal error (see above): please file a bug, and try with other options")]
     Internal,
@@ -95,6 +98,7 @@ impl Failure {
             Self::OutputLost { .. } => code::OUTPUT_LOST,
             Self::LoadRefused { .. } => code::LOAD_REFUSED,
             Self::NoTerminal(_) => code::NO_TERMINAL,
+            Self::Recorder(_) => code::RECORDER,
         }
     }
 }
@@ -180,6 +184,7 @@ pub mod code {
     pub const LOAD_REFUSED: u8 = 21;
     pub const UNJUDGED: u8 = 22;
     pub const NO_TERMINAL: u8 = 23;
+    pub const RECORDER: u8 = 24;
 }
 
 /// All codes, each with what it means.
@@ -234,6 +239,10 @@ pub const EXIT_CODES: &[(u8, &str)] = &[
     (
         code::NO_TERMINAL,
         "--live without a terminal; found before the trace",
+    ),
+    (
+        code::RECORDER,
+        "record: another recorder uses the directory; cut: none does",
     ),
 ];
 

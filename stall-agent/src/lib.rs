@@ -27,6 +27,7 @@ pub mod prereq;
 pub mod probe;
 mod problem;
 pub mod progress;
+pub mod record;
 pub mod start_at;
 pub mod trace;
 

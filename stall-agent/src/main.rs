@@ -3,6 +3,7 @@
 //! stdout takes the one document asked for; whatever fails is one sentence on stderr and an exit
 //! code of [`stall_agent::failure`].
 
+use std::ffi::OsStr;
 use std::io::{self, IsTerminal as _};
 use std::panic::{self, PanicHookInfo};
 use std::path::{Path, PathBuf};
@@ -26,11 +27,17 @@ use stall_agent::host;
 use stall_agent::input::{self, Document, Input};
 use stall_agent::manual;
 use stall_agent::mistyped;
-use stall_agent::output::{self, Destination, Kind, Output};
+use stall_agent::output::{self, Destination, Folder, Kind, Output};
 use stall_agent::prereq;
 use stall_agent::progress::{self, Verbosity, sanitize, say};
+use stall_agent::record::desk::MetricsFile;
+use stall_agent::record::line::Line;
+use stall_agent::record::list::{self, Wanted};
+use stall_agent::record::lock::{self, Lock};
+use stall_agent::record::notify::Notify;
 use stall_agent::report::{Paint, Report};
 use stall_agent::start_at::wait_until;
+use stall_agent::trace::recording::{self, Keeping};
 use stall_agent::{analysis, report, trace};
 
 const REPORT: Kind = Kind {
@@ -40,6 +47,8 @@ const REPORT: Kind = Kind {
 };
 /// For the host's own files to be read.
 const WARM_WITHIN: Duration = Duration::from_secs(1);
+/// For incidents that come.
+const FOLLOW_EVERY: Duration = Duration::from_millis(500);
 /// A report that can be made again.
 const AGAIN: Kind = Kind {
     keep: false,
@@ -53,10 +62,12 @@ const CAPTURE: Kind = Kind {
 
 fn main() -> ExitCode {
     let started = Instant::now();
+    // The one variable with a say in anything: the socket of who started this, to be told that it runs.
+    let notify = std::env::var_os("NOTIFY_SOCKET");
     // SAFETY: nothing has started a thread yet.
     unsafe { entry::clear_environment() };
     panic::set_hook(Box::new(|panic| say(&fault(panic))));
-    let done = panic::catch_unwind(|| run(started));
+    let done = panic::catch_unwind(|| run(started, notify.as_deref()));
     let code = done
         .unwrap_or(Err(Failure::Internal))
         .unwrap_or_else(|failure| {
@@ -84,7 +95,7 @@ fn fault(panic: &PanicHookInfo<'_>) -> String {
     format!("stall-agent: internal error{place}: {text}")
 }
 
-fn run(started: Instant) -> Result<u8, Failure> {
+fn run(started: Instant, notify: Option<&OsStr>) -> Result<u8, Failure> {
     entry::refuse_borrowed_rights()?;
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
@@ -101,6 +112,11 @@ fn run(started: Instant) -> Result<u8, Failure> {
     match command {
         Command::Trace(typed) => run_trace(config::Trace::new(typed, verbosity)?, started),
         Command::Analyze(typed) => run_analyze(typed, verbosity),
+        Command::Record(typed) => {
+            run_record(config::Record::new(typed, verbosity)?, started, notify)
+        }
+        Command::Incidents(typed) => run_incidents(typed, verbosity),
+        Command::Cut(typed) => lock::ask(&typed.directory.path).map(|()| 0),
         Command::Report(typed) => run_report(typed, verbosity),
         Command::Compare(typed) => run_compare(typed, verbosity),
         Command::Schema { document } => write_json("the schema", &schema(document), true),
@@ -170,6 +186,110 @@ fn begin_together(config: &config::Trace) -> Option<Instant> {
     }
     wait_until(moment);
     Some(Instant::now())
+}
+
+/// Everything that can be wrong but for the memory is looked at before the first hook is attached.
+fn run_record(
+    mut config: config::Record,
+    started: Instant,
+    notify: Option<&OsStr>,
+) -> Result<u8, Failure> {
+    prereq::demand(&config.trace.host_root)?;
+    let directory = config.directory.clone();
+    let unwritable = |error: io::Error| Failure::OutputUnwritable {
+        option: "dir",
+        path: directory.clone(),
+        reason: file::reason(&error),
+    };
+    let _lock = Lock::take(&directory)?;
+    let book = recording::earlier(&directory).map_err(unwritable)?;
+    if output::messages::apart().is_err() {
+        say("stall-agent: no process for messages: a disk that hangs below stderr will hang it");
+    }
+    warn_missing_capabilities(config.trace.verbosity);
+    config.trace.find_disks()?;
+    let folder = Folder::open(&directory).map_err(unwritable)?;
+    let metrics = config.metrics.as_deref().map(metrics_file).transpose()?;
+    warm(&config.trace);
+    let keeping = Keeping {
+        folder,
+        book,
+        metrics,
+    };
+    recording::record(&config, started, keeping, &Notify::to(notify))?;
+    Ok(0)
+}
+
+fn metrics_file(path: &Path) -> Result<MetricsFile, Failure> {
+    let unwritable = |reason: String| Failure::OutputUnwritable {
+        option: "metrics",
+        path: path.to_owned(),
+        reason,
+    };
+    let name = path.file_name().and_then(OsStr::to_str);
+    let name = name.ok_or_else(|| unwritable("it names no file".to_owned()))?;
+    let directory = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
+    let folder = Folder::open(directory.unwrap_or(Path::new(".")));
+    Ok(MetricsFile {
+        folder: folder.map_err(|error| unwritable(file::reason(&error)))?,
+        name: name.to_owned(),
+    })
+}
+
+/// Which incidents there are, or one of them.
+fn run_incidents(typed: cli::Incidents, verbosity: Verbosity) -> Result<u8, Failure> {
+    let directory = typed.directory.path;
+    if let Some(id) = typed.id {
+        let show = cli::Show {
+            files: vec![directory.join(format!("{id}.json"))],
+            output: "-".into(),
+            format: typed.format,
+            html: false,
+            summary: false,
+            exit_code: false,
+        };
+        return run_report(show, verbosity);
+    }
+    let since = typed.since.map(|text| {
+        let moment = list::moment(&text, SystemTime::now());
+        moment.map_err(|problem| Failure::Usage(format!("--since {text} {problem}")))
+    });
+    let wanted = Wanted {
+        since: since.transpose()?,
+        vm: typed.vm,
+    };
+    let mut told = Vec::new();
+    loop {
+        let book = recording::earlier(&directory).map_err(|error| {
+            Failure::Other(format!(
+                "the incidents in {} cannot be read ({}): do it as the user that records",
+                directory.display(),
+                file::reason(&error)
+            ))
+        })?;
+        let is_new = |line: &&Line| wanted.is(line) && !told.contains(*line);
+        let lines: Vec<&Line> = book.lines().iter().filter(is_new).collect();
+        if !(typed.follow && lines.is_empty()) {
+            let text = if typed.json {
+                list::json(&lines)
+            } else {
+                sanitize_lines(&list::text(&lines))
+            };
+            print("the list", &text)?;
+        }
+        if !typed.follow {
+            return Ok(0);
+        }
+        told = book.lines().to_vec();
+        std::thread::sleep(FOLLOW_EVERY);
+    }
+}
+
+fn sanitize_lines(text: &str) -> String {
+    let lines = text.lines().map(|line| sanitize(line) + "\n");
+    lines.collect()
 }
 
 /// Has the host's own files read into memory by a process of its own: later the agent does not wait for their disk.

@@ -32,10 +32,14 @@ const FILES: [(&str, &str); 5] = [
         "named in advice for Harvester; never written by this program",
     ),
 ];
-const ENVIRONMENT: [(&str, &str); 2] = [
+const ENVIRONMENT: [(&str, &str); 3] = [
     (
         "NO_COLOR",
         "when it is not empty, text has no colour; it has none either where the output is no terminal",
+    ),
+    (
+        "NOTIFY_SOCKET",
+        "to whom record says that it is ready and alive, as systemd sets it for a unit of Type=notify",
     ),
     (
         "TERM",

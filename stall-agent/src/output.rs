@@ -7,6 +7,7 @@
 
 mod deadline;
 mod document;
+mod folder;
 mod framing;
 pub mod messages;
 mod new_file;
@@ -23,6 +24,7 @@ use std::time::{Duration, SystemTime};
 use crate::failure::Failure;
 use crate::file::reason;
 pub use document::{Document, json};
+pub use folder::Folder;
 use new_file::{PROBE, Place};
 use rustix::fs::FileType;
 use writer::Writer;
@@ -237,7 +239,9 @@ fn is_file(descriptor: BorrowedFd<'_>) -> bool {
     stat.is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile)
 }
 
-fn is_in_memory(directory: &Path) -> bool {
+/// Whether a directory lies in memory, on no disk.
+#[must_use]
+pub fn is_in_memory(directory: &Path) -> bool {
     let stat = rustix::fs::statfs(directory);
     stat.is_ok_and(|stat| IN_MEMORY.contains(&(stat.f_type as u64)))
 }

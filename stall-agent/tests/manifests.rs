@@ -93,3 +93,54 @@ fn one_is_for_a_node_by_name_and_the_other_for_as_many_as_there_are() {
         );
     }
 }
+
+#[test]
+fn the_recorder_runs_as_a_unit_and_as_a_daemon_set() {
+    let records = |words: &[&str]| {
+        let words = ["stall-agent"].iter().chain(words);
+        let cli = Cli::try_parse_from(words).unwrap();
+        let Some(Command::Record(record)) = cli.command else {
+            panic!("it does not record")
+        };
+        record
+    };
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/stall-agent-record.service");
+    let unit = fs::read_to_string(path).unwrap();
+    let value = |name: &str| {
+        unit.lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix('='))
+    };
+    let start = value("ExecStart").unwrap();
+    let words: Vec<&str> = start.split_whitespace().skip(1).collect();
+    let record = records(&words);
+    let runtime = Path::new("/run").join(value("RuntimeDirectory").unwrap());
+    assert!(
+        record.directory.path.starts_with(runtime),
+        "incidents would go with the unit"
+    );
+    assert_eq!(value("Type"), Some("notify"));
+    let bounded: Vec<&str> = value("CapabilityBoundingSet").unwrap().split(' ').collect();
+    let used = stall_agent::confine::capability::USED
+        .iter()
+        .map(|it| it.name);
+    assert!(used.clone().all(|name| bounded.contains(&name)) && used.count() == bounded.len());
+    let mut documents = documents("recorder").into_iter();
+    let set = documents.find(|one| one["kind"] == "DaemonSet").unwrap();
+    let pod = &set["spec"]["template"]["spec"];
+    let container = &pod["containers"][0];
+    let words = container["args"].as_array().unwrap();
+    let words: Vec<&str> = words.iter().map(|word| word.as_str().unwrap()).collect();
+    let record = records(&words);
+    assert_eq!(record.host.root, Path::new("/host"));
+    let is_below = |mount: &Value| {
+        record
+            .directory
+            .path
+            .starts_with(mount["mountPath"].as_str().unwrap())
+    };
+    let mounts = container["volumeMounts"].as_array().unwrap();
+    let mounted = mounts.iter().find(|mount| is_below(mount)).unwrap();
+    assert_ne!(mounted["readOnly"], true, "incidents cannot be written");
+    assert_eq!(pod["hostPID"], true);
+    assert_eq!(pod["automountServiceAccountToken"], false);
+}

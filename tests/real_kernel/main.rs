@@ -28,6 +28,7 @@ mod ops;
 mod owner;
 mod privilege;
 mod queue;
+mod record;
 mod scenario;
 mod service;
 mod stacking;
@@ -77,6 +78,7 @@ const TOPICS: &[(&str, &[Test])] = &[
     ("fault::signals", fault::signals::TESTS),
     ("fault::soak", fault::soak::TESTS),
     ("live", live::TESTS),
+    ("record", record::TESTS),
     ("incident", incident::TESTS),
 ];
 

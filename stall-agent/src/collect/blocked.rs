@@ -212,7 +212,11 @@ fn waker(record: &EndedSleep) -> Option<Waker> {
 }
 
 /// Number and sum of the short sleeps, by task.
-fn short_sleeps(maps: &Maps) -> Result<BTreeMap<u32, (u64, u64)>> {
+///
+/// # Errors
+///
+/// When the kernel refuses to read the map.
+pub fn short_sleeps(maps: &Maps) -> Result<BTreeMap<u32, (u64, u64)>> {
     let mut short = BTreeMap::new();
     for row in &maps.sleeps {
         let (_, sleep) = row?;

@@ -136,7 +136,7 @@ impl Intervals {
 }
 
 /// What it takes in memory.
-fn bytes(row: &Interval) -> usize {
+pub(crate) fn bytes(row: &Interval) -> usize {
     let counts = row.series.iter().flat_map(|series| &series.total_counts);
     size_of_val(row)
         + size_of_val(row.series.as_slice())
@@ -149,7 +149,7 @@ fn bytes(row: &Interval) -> usize {
 }
 
 /// Of two successive ones.
-fn join(first: &mut Interval, second: Interval) {
+pub(crate) fn join(first: &mut Interval, second: Interval) {
     let Interval {
         start_ns: _,
         end_ns,

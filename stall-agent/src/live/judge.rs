@@ -8,11 +8,12 @@ use super::look::Look;
 use crate::collect::stacks;
 use crate::kernel::symbols::Symbols;
 use stall_analysis as analysis;
+use stall_capture::Capture;
 use stall_host::{HostRoot, cgroup_paths};
 use stall_report::Report;
 
 /// Judges again and again.
-pub(super) struct Judge {
+pub(crate) struct Judge {
     root: HostRoot,
     symbols: Symbols,
     /// Paths of control groups by their ids.
@@ -20,7 +21,7 @@ pub(super) struct Judge {
 }
 
 impl Judge {
-    pub(super) fn new(root: &HostRoot) -> Self {
+    pub(crate) fn new(root: &HostRoot) -> Self {
         Self {
             root: root.clone(),
             symbols: Symbols::default(),
@@ -29,6 +30,11 @@ impl Judge {
     }
 
     pub(super) fn judge(&mut self, look: Look) -> Report {
+        analysis::analyze(&self.named(look))
+    }
+
+    /// The capture, with names for its stacks and control groups.
+    pub(crate) fn named(&mut self, look: Look) -> Capture {
         let Look {
             mut capture,
             stacks,
@@ -40,7 +46,7 @@ impl Judge {
         for owner in &mut capture.owners {
             owner.cgroup = self.groups.get(&owner.cgroup_id).cloned().flatten();
         }
-        analysis::analyze(&capture)
+        capture
     }
 
     fn learn_groups(&mut self, ids: impl Iterator<Item = u64>) {

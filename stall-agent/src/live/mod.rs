@@ -31,16 +31,21 @@ use tokio::sync::Notify;
 
 use crate::config;
 use crate::progress::{hold, release, say};
-use judge::Judge;
+pub(crate) use judge::Judge;
 use keys::Keys;
 pub use look::{Look, Times};
 use model::Model;
-use pace::Pace;
+pub(crate) use pace::Pace;
 pub use screen::Screen;
 use view::Scene;
 
 /// How long is waited for the terminal to be put back.
 const CLOSE_WITHIN: Duration = Duration::from_secs(1);
+
+/// It takes one part in so many of the time of one CPU.
+const PART: u32 = 20;
+/// But one look in so long.
+const SELDOM: Duration = Duration::from_secs(3_600);
 
 /// A view that is up; put away when dropped.
 pub struct Live {
@@ -126,7 +131,7 @@ impl Shared {
         Ok(Self {
             wake: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
             model: Mutex::default(),
-            pace: Mutex::default(),
+            pace: Mutex::new(Pace::of(PART, SELDOM)),
             is_closing: AtomicBool::new(false),
             has_ended: AtomicBool::new(false),
             left: Notify::new(),

@@ -2,29 +2,39 @@
 
 use std::time::{Duration, Instant};
 
-/// One part in so many of the time.
-const PART: u32 = 20;
-
 /// When the next one may begin.
-#[derive(Debug, Default)]
-pub(super) struct Pace {
+#[derive(Debug)]
+pub(crate) struct Pace {
+    /// One part in so many of the time.
+    part: u32,
+    /// And at least as often as this, whatever that takes.
+    most: Duration,
     busy: bool,
     not_before: Option<Instant>,
 }
 
 impl Pace {
-    pub(super) fn is_ready(&self, now: Instant) -> bool {
+    pub(crate) const fn of(part: u32, most: Duration) -> Self {
+        Self {
+            part,
+            most,
+            busy: false,
+            not_before: None,
+        }
+    }
+
+    pub(crate) fn is_ready(&self, now: Instant) -> bool {
         !self.busy && self.not_before.is_none_or(|time| time <= now)
     }
 
-    pub(super) fn begin(&mut self) {
+    pub(crate) fn begin(&mut self) {
         self.busy = true;
     }
 
     /// It took so long in all.
-    pub(super) fn done(&mut self, now: Instant, took: Duration) {
+    pub(crate) fn done(&mut self, now: Instant, took: Duration) {
         self.busy = false;
-        self.not_before = Some(now + took * (PART - 1));
+        self.not_before = Some(now + (took * (self.part - 1)).min(self.most));
     }
 }
 
@@ -34,7 +44,7 @@ mod tests {
 
     #[test]
     fn what_takes_long_comes_less_often() {
-        let mut pace = Pace::default();
+        let mut pace = Pace::of(20, Duration::from_secs(60));
         let now = Instant::now();
         assert!(pace.is_ready(now));
         pace.begin();
@@ -42,5 +52,7 @@ mod tests {
         pace.done(now, Duration::from_millis(100));
         assert!(!pace.is_ready(now + Duration::from_millis(1_899)));
         assert!(pace.is_ready(now + Duration::from_millis(1_900)));
+        pace.done(now, Duration::from_secs(10));
+        assert!(pace.is_ready(now + Duration::from_secs(60)));
     }
 }

@@ -64,7 +64,8 @@ pub(super) fn heard(from: &mut impl Read) -> io::Result<()> {
     }
 }
 
-fn send(to: &mut impl Write, piece: &[u8]) -> io::Result<()> {
+/// Sends one piece.
+pub(super) fn send(to: &mut impl Write, piece: &[u8]) -> io::Result<()> {
     let length = u32::try_from(piece.len()).map_err(io::Error::other)?;
     to.write_all(&length.to_le_bytes())?;
     to.write_all(piece)

@@ -63,14 +63,19 @@ impl Writer {
     }
 
     fn start(target: &Target) -> io::Result<Self> {
-        let (ours, theirs) = UnixStream::pair()?;
-        deadline::in_steps(&ours)?;
-        apart(|| writer_process::serve(&theirs, target))?;
-        drop(theirs);
-        let mut patient = Patient::new(&ours, READY_WITHIN);
-        framing::heard(&mut patient).map_err(|error| in_words(&error, READY_WITHIN))?;
-        Ok(Self(ours))
+        start(target).map(Self)
     }
+}
+
+/// Our end of a process that writes there, once it has found that it can.
+pub(super) fn start(target: &Target) -> io::Result<UnixStream> {
+    let (ours, theirs) = UnixStream::pair()?;
+    deadline::in_steps(&ours)?;
+    apart(|| writer_process::serve(&theirs, target))?;
+    drop(theirs);
+    let mut patient = Patient::new(&ours, READY_WITHIN);
+    framing::heard(&mut patient).map_err(|error| in_words(&error, READY_WITHIN))?;
+    Ok(ours)
 }
 
 /// Does what may hang in a process of its own, and waits so long for its end. False when it goes on after that. Comes before
@@ -135,7 +140,7 @@ fn end_of(child: Pid) -> io::Result<WaitStatus> {
     }
 }
 
-fn in_words(error: &io::Error, within: Duration) -> io::Error {
+pub(super) fn in_words(error: &io::Error, within: Duration) -> io::Error {
     match error.kind() {
         ErrorKind::TimedOut => io::Error::new(
             ErrorKind::TimedOut,

@@ -5,10 +5,12 @@
 //! the kernel's, and no pipe that somebody waits for the end of. When the other end goes before the document was whole,
 //! nothing comes of it.
 
-use std::ffi::CStr;
-use std::fs::File;
+use std::ffi::{CStr, OsStr};
+use std::fs::{File, Permissions};
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, RawFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -27,6 +29,8 @@ const WRITER: &CStr = c"stall-writer";
 #[derive(Debug)]
 pub(super) enum Target {
     File(PathBuf),
+    /// Files in a directory, as they are asked for.
+    Folder(PathBuf),
     /// What it is in the process that this one is made from.
     Stdout,
 }
@@ -35,6 +39,7 @@ pub(super) enum Target {
 pub(super) fn serve(socket: &UnixStream, target: &Target) {
     child_main(WRITER, || match target {
         Target::File(path) => file(socket, path),
+        Target::Folder(path) => folder(socket, path),
         Target::Stdout => stdout(socket),
     });
 }
@@ -87,21 +92,63 @@ pub(super) fn put_in_place(other: BorrowedFd<'_>, descriptors: &[RawFd]) -> io::
 }
 
 fn file(socket: &UnixStream, path: &Path) {
-    let place = alone(&[socket.as_raw_fd()]).and_then(|()| {
-        let place = Place::find(path)?;
-        place.try_out(|file| file.write_all(&PROBE))?;
-        Ok(place)
-    });
+    let place = alone_but(socket).and_then(|()| tried(path));
     confine::confine_writer(Some(path));
     if let Some(place) = ready(socket, place) {
-        take(socket, |fill| {
-            place.write(|file| {
-                fill(file)?;
-                file.sync_all()?;
-                is_awaited(socket)
-            })
-        });
+        take(socket, |fill| write(socket, &place, fill));
     }
+}
+
+/// The place of a file, at which one can be written.
+fn tried(path: &Path) -> io::Result<Place> {
+    let place = Place::find(path)?;
+    place.try_out(|file| file.write_all(&PROBE))?;
+    Ok(place)
+}
+
+/// What is asked of the process that writes files in a directory, before the name of one.
+pub(super) const WRITE: u8 = b'w';
+pub(super) const WRITE_FOR_ALL: u8 = b'a';
+pub(super) const REMOVE: u8 = b'r';
+
+/// Does what is asked, until nobody is there to ask.
+fn folder(mut socket: &UnixStream, path: &Path) {
+    let any = path.join(".probe");
+    let found = alone_but(socket).and_then(|()| tried(&any));
+    confine::confine_writer(Some(&any));
+    if ready(socket, found).is_none() {
+        return;
+    }
+    let mut buffer = vec![0; PIECE];
+    while let Ok(asked) = framing::receive(&mut socket, &mut buffer) {
+        let Some((what, name)) = asked.split_first() else {
+            return;
+        };
+        let file = path.join(OsStr::from_bytes(name));
+        match *what {
+            WRITE => take(socket, |fill| write(socket, &Place::find(&file)?, fill)),
+            WRITE_FOR_ALL => take(socket, |fill| {
+                let mut fill = |file: &mut File| {
+                    file.set_permissions(Permissions::from_mode(0o644))?;
+                    fill(file)
+                };
+                write(socket, &Place::find(&file)?, &mut fill)
+            }),
+            _ => {
+                let removed = std::fs::remove_file(&file);
+                // Whoever is gone does not want to know.
+                let _ = framing::answer(&mut socket, &removed);
+            }
+        }
+    }
+}
+
+fn write(socket: &UnixStream, place: &Place, fill: Fill<'_>) -> io::Result<()> {
+    place.write(|file| {
+        fill(file)?;
+        file.sync_all()?;
+        is_awaited(socket)
+    })
 }
 
 fn stdout(socket: &UnixStream) {
@@ -175,6 +222,11 @@ fn held_alone(descriptor: BorrowedFd<'_>, socket: &UnixStream) -> io::Result<Fil
     let copy = descriptor.try_clone_to_owned()?;
     alone(&[socket.as_raw_fd(), copy.as_raw_fd()])?;
     Ok(copy.into())
+}
+
+/// Lets go of all descriptors but the socket.
+fn alone_but(socket: &UnixStream) -> io::Result<()> {
+    alone(&[socket.as_raw_fd()])
 }
 
 /// Lets go of all descriptors but these.

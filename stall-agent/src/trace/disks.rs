@@ -30,6 +30,8 @@ pub(super) struct HostDisks {
     /// By name, at the last look; `None` for what is no whole disk.
     last: BTreeMap<String, Option<DiskStat>>,
     facts: Option<Aside<Facts>>,
+    /// In place of these once they are there.
+    newer: Option<Aside<Facts>>,
     states: Option<Aside<States>>,
 }
 
@@ -64,6 +66,7 @@ impl HostDisks {
             at_start,
             at_end: BTreeMap::new(),
             facts: None,
+            newer: None,
             states: None,
         }
     }
@@ -184,15 +187,34 @@ impl HostDisks {
 
     /// The same while the window is open, with the facts that are there by now.
     #[must_use]
-    pub(super) fn rows_so_far(
-        &self,
-        seen: &[Seen],
-        wanted: &HashSet<(u32, u32)>,
-        complete: impl Fn(&mut Disk),
-    ) -> Vec<Disk> {
+    pub(super) fn rows_so_far(&self, seen: &[Seen], wanted: &HashSet<(u32, u32)>) -> Vec<Disk> {
         let none = Facts::new();
         let facts = self.facts.as_ref().and_then(Aside::peek);
-        self.all_rows(seen, wanted, facts.unwrap_or(&none), complete)
+        self.all_rows(seen, wanted, facts.unwrap_or(&none), |_| {})
+    }
+
+    /// What the kernel counted of a disk at the last look at them ([`Self::look_again`]).
+    pub(super) fn counted(&self, seen: &Seen) -> Option<(InFlight, DiskStat)> {
+        let counters = self.at_end.get(&seen.name)?;
+        counters.in_flight.zip(counters.stat)
+    }
+
+    /// Begins to read the facts anew where disks have come since; those known stay until the new ones are there.
+    pub(super) fn refresh(&mut self, seen: &[Seen]) {
+        if self
+            .newer
+            .as_ref()
+            .is_some_and(|newer| newer.peek().is_some())
+        {
+            self.facts = self.newer.take();
+        }
+        let known = self.facts.as_ref().and_then(Aside::peek);
+        let is_new = |disk: &Seen| known.is_some_and(|facts| !facts.contains_key(&disk.name));
+        if self.newer.is_none() && seen.iter().any(is_new) {
+            let root = self.root.clone();
+            let all = block_device::disks(&root);
+            self.newer = Some(Aside::begin("disk-facts", move || all_facts(&root, all)));
+        }
     }
 
     fn all_rows(

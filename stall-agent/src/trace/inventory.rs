@@ -34,6 +34,15 @@ impl Looks {
         self.last = Some(look(root));
     }
 
+    /// Begins another in place of the first, which stays until the other is there: of a run that does not end.
+    pub(super) fn refresh(&mut self, root: &HostRoot) {
+        match self.last.take() {
+            Some(last) if last.peek().is_some() => self.first = last,
+            Some(last) => self.last = Some(last),
+            None => self.look_again(root),
+        }
+    }
+
     /// What the first has seen by now, with the names that nobody could tell.
     pub(super) fn so_far(&self, gaps: &[NameGap]) -> Inventory {
         let mut inventory = self.first.peek().cloned().unwrap_or_default();

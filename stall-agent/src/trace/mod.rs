@@ -9,7 +9,10 @@ mod finish;
 mod guard;
 mod held_signals;
 mod inventory;
+pub mod recording;
+mod rolling;
 mod session;
+mod signals;
 mod so_far;
 mod sources;
 mod start;
@@ -18,10 +21,7 @@ mod waits;
 
 use std::time::{Duration, Instant};
 
-use aya::maps::{MapData, RingBuf};
-use tokio::io::unix::AsyncFd;
-use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::time::{Interval, MissedTickBehavior, interval_at, sleep_until};
+use tokio::time::sleep_until;
 
 use crate::config;
 use crate::failure::Failure;
@@ -31,7 +31,8 @@ use crate::probe::sizes::Limits;
 use guard::Guard;
 pub use guard::Part;
 use session::Session;
-use sources::{KernelLog, Sources, drain};
+use signals::Signals;
+use sources::{Sources, drain, logged, ready, ticks};
 use stall_capture::Capture;
 use view::View;
 
@@ -98,37 +99,6 @@ pub fn run_with(
     finish::finish(session, sources, watched.unwrap_or(true), guard)
 }
 
-/// The signals that end the window, and the one that tells of another size of the terminal.
-struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-    hang_up: Signal,
-    resize: Signal,
-}
-
-impl Signals {
-    fn new() -> Result<Self, Failure> {
-        let listen =
-            |kind| signal(kind).map_err(|error| Failure::other("no signal handler", &error));
-        Ok(Self {
-            interrupt: listen(SignalKind::interrupt())?,
-            terminate: listen(SignalKind::terminate())?,
-            hang_up: listen(SignalKind::hangup())?,
-            resize: listen(SignalKind::window_change())?,
-        })
-    }
-
-    /// Whether the window is to end; false is that the terminal may have another size.
-    async fn end(&mut self) -> bool {
-        tokio::select! {
-            _ = self.interrupt.recv() => true,
-            _ = self.terminate.recv() => true,
-            _ = self.hang_up.recv() => true,
-            _ = self.resize.recv() => false,
-        }
-    }
-}
-
 /// A run while its window is open.
 struct Watched<'a> {
     session: &'a mut Session,
@@ -166,7 +136,7 @@ impl Watched<'_> {
                 _ = ticks.tick() => {
                     more = drain(session, sources, guard);
                     let found = guard.part(Part::Interval, || session.tick(end));
-                    shown.show(session, &found.unwrap_or_default(), guard);
+                    shown.show(session, &found.unwrap_or_default().0, guard);
                 }
                 () = ready(&mut sources.records, more) => {
                     more = drain(session, sources, guard);
@@ -175,40 +145,6 @@ impl Watched<'_> {
             }
         }
     }
-}
-
-/// Once there are records, at once when there are `more`. Readiness is taken back first: what comes while they are read makes the
-/// ring ready again.
-async fn ready(records: &mut AsyncFd<RingBuf<MapData>>, more: bool) {
-    if more {
-        // So that whoever else waits is asked, and the runtime sees what has come.
-        return tokio::task::yield_now().await;
-    }
-    match records.readable_mut().await {
-        Ok(mut guard) => guard.clear_ready(),
-        // Ticks read the ring, too.
-        Err(_) => std::future::pending().await,
-    }
-}
-
-/// Passes the programs' log lines on, once there are some.
-async fn logged(logs: Option<&mut AsyncFd<KernelLog>>) {
-    let Some(logs) = logs else {
-        return std::future::pending().await;
-    };
-    match logs.readable_mut().await {
-        Ok(mut guard) => {
-            guard.clear_ready();
-            guard.get_inner_mut().flush();
-        }
-        Err(_) => std::future::pending().await,
-    }
-}
-
-fn ticks(interval: Duration) -> Interval {
-    let mut ticks = interval_at(tokio::time::Instant::now() + interval, interval);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
-    ticks
 }
 
 async fn at(end: Option<Instant>) {

@@ -1,6 +1,6 @@
 //! A run while its window is open: records and snapshots as they come.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::time::Instant;
 
@@ -192,11 +192,11 @@ impl Session {
         left == 0
     }
 
-    /// Closes an interval. Returns the tasks in D at its end.
-    pub(super) fn tick(&mut self, end: Option<Instant>) -> Vec<Found> {
+    /// Closes an interval. Returns the tasks in D at its end, and who is told of by another's id from now on.
+    pub(super) fn tick(&mut self, end: Option<Instant>) -> (Vec<Found>, BTreeMap<u32, u32>) {
         self.timing.end_when_due();
         let found = self.snapshot(clock::monotonic_ns());
-        self.fold_ended();
+        let folded = self.fold_ended();
         let left = end.map(|end| end.saturating_duration_since(Instant::now()));
         self.progress.update(&Line {
             elapsed: self.began.elapsed(),
@@ -204,7 +204,7 @@ impl Session {
             worst: self.worst(),
             discards_in_flight: self.snapshots.discards_in_flight(),
         });
-        found
+        (found, folded)
     }
 
     /// Reads the sums as they are now. Returns the tasks in D.
@@ -266,13 +266,14 @@ impl Session {
 
     /// Of the many processes that have ended, those whose requests took the most time stay apart; the others are told of as one
     /// for each program and control group.
-    fn fold_ended(&mut self) {
+    /// Returns who is told of by another's id from now on.
+    fn fold_ended(&mut self) -> BTreeMap<u32, u32> {
         let live = self.snapshots.rows.live_actors();
         let past = self.snapshots.rows.past_actors();
         let gone = self.ended.iter().filter(|id| !live.contains(id));
         let mut gone: Vec<u32> = gone.copied().collect();
         if gone.len() < 2 * APART {
-            return;
+            return BTreeMap::new();
         }
         gone.sort_by_key(|id| std::cmp::Reverse(past.get(id).copied().unwrap_or_default()));
         let mut folded = gone.split_off(APART);
@@ -282,6 +283,7 @@ impl Session {
         self.snapshots.fold(&to);
         self.slow_requests.rename(&to);
         self.discard_requests.rename(&to);
+        to
     }
 
     fn new_disk(&mut self, new: &NewDisk) {

@@ -12,6 +12,7 @@ use super::inventory;
 use super::session::Session;
 use crate::collect::d_state::Found;
 use crate::collect::loss;
+use crate::collect::names::Known;
 use crate::live::Look;
 use stall_capture::{Capture, FORMAT, HostWaits, Overhead, VERSION, Window};
 
@@ -52,21 +53,49 @@ pub(super) fn so_far(
 
 fn capture(session: &Session, ends: Ends, loss: &[stall_capture::Loss]) -> anyhow::Result<Capture> {
     let maps = &session.maps;
-    let names = session.names.so_far();
-    let (actors, unfinished_requests) = finish::with_waiters(ends.unfinished_requests, &names);
     let (slow_requests, discard_requests, _) = finish::samples(
         session.slow_requests.clone(),
         session.discard_requests.clone(),
         &session.snapshots.rows,
     );
     let states = finish::states(maps)?;
+    let names = session.names.so_far();
+    let mut frame = with(session, &names)?;
+    for disk in &mut frame.disks {
+        finish::read_clock(disk, &session.snapshots, &states);
+    }
+    let (actors, unfinished_requests) = finish::with_waiters(ends.unfinished_requests, &names);
+    Ok(Capture {
+        actors,
+        uses: session.snapshots.use_rows(maps),
+        owners: ends.owners,
+        series: session.snapshots.series_rows(&states),
+        discards: ends.discards,
+        slow_requests,
+        discard_requests,
+        unfinished_requests,
+        blocked: ends.blocked,
+        long_sleeps: session.long_sleeps.clone().into_rows().0,
+        unfinished_sleeps: ends.unfinished_sleeps,
+        loss: loss.to_vec(),
+        intervals: session.snapshots.intervals.so_far(),
+        ..frame
+    })
+}
+
+/// Who and what there is, without anything that was done.
+///
+/// # Errors
+///
+/// When the kernel refuses to read a map.
+pub(super) fn frame(session: &Session) -> anyhow::Result<Capture> {
+    with(session, &session.names.so_far())
+}
+
+fn with(session: &Session, names: &Known) -> anyhow::Result<Capture> {
     let inventory = session.inventory.so_far(&names.gaps);
     let wanted = inventory::disks_of(&inventory);
-    let disks = session
-        .host_disks
-        .rows_so_far(&session.disks, &wanted, |disk| {
-            finish::read_clock(disk, &session.snapshots, &states);
-        });
+    let disks = session.host_disks.rows_so_far(&session.disks, &wanted);
     Ok(Capture {
         format: FORMAT.to_owned(),
         version: VERSION,
@@ -80,21 +109,23 @@ fn capture(session: &Session, ends: Ends, loss: &[stall_capture::Loss]) -> anyho
         hooks: session.attached.hooks.clone(),
         gaps: session.gaps(),
         disks,
-        actors,
-        uses: session.snapshots.use_rows(maps),
-        owners: ends.owners,
-        series: session.snapshots.series_rows(&states),
-        discards: ends.discards,
-        slow_requests,
-        discard_requests,
-        unfinished_requests,
-        tasks: session.tasks.rows(maps, |task| names.of_task(task))?,
-        blocked: ends.blocked,
-        long_sleeps: session.long_sleeps.clone().into_rows().0,
-        unfinished_sleeps: ends.unfinished_sleeps,
+        actors: names.actor_rows(),
+        uses: Vec::new(),
+        owners: Vec::new(),
+        series: Vec::new(),
+        discards: Vec::new(),
+        slow_requests: Vec::new(),
+        discard_requests: Vec::new(),
+        unfinished_requests: Vec::new(),
+        tasks: session
+            .tasks
+            .rows(&session.maps, |task| names.of_task(task))?,
+        blocked: Vec::new(),
+        long_sleeps: Vec::new(),
+        unfinished_sleeps: Vec::new(),
         stacks: Vec::new(),
-        loss: loss.to_vec(),
-        intervals: session.snapshots.intervals.so_far(),
+        loss: Vec::new(),
+        intervals: Vec::new(),
         inventory,
         host_waits: HostWaits::default(),
         overhead: Overhead::default(),

@@ -25,11 +25,12 @@ fn printed(shell: &str, arguments: &[&str]) -> Option<String> {
 }
 
 /// A line as it stands when Tab is pressed, and what is to be among what is offered.
-const CASES: [(&str, &[&str]); 5] = [
+const CASES: [(&str, &[&str]); 6] = [
     ("stall-agent tr", &["trace"]),
     ("stall-agent trace --d", &["--duration", "--device"]),
     ("stall-agent trace --format ", &["json", "text", "html"]),
     ("stall-agent check --format ", &["json", "text"]),
+    ("stall-agent rec", &["record"]),
     ("stall-agent schema ", &["report", "comparison"]),
 ];
 

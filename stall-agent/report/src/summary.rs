@@ -40,7 +40,7 @@ pub fn summary_within(report: &Report, written_to: Option<&str>, cells: usize) -
     }
     page.text("WHY", &why(report), 10, 1);
     page.text("LESS SURE", &less_sure(report), 7, 1);
-    page.text("LOST", &lost_that_matters(report), 7, 1);
+    page.text("LOST", &lost_that_matters(report), 2, 1);
     let now: Vec<&Advice> = of(report, AdviceWhen::Now).collect();
     for (index, advice) in now.iter().enumerate() {
         let label = if index == 0 { "NOW" } else { "" };

@@ -202,7 +202,9 @@ fn stuck() -> Result<()> {
     let scene = Scene::on("trim_stuck", &disk);
     let (played, _late) = scene.play(|| reader("etcd", &path))?;
     disk.control().release(None)?;
-    played.must(&named(&disk).by(&["fstrim"]).at_least(Confidence::High))?;
+    // No more: a disk that stops by itself while a trim runs has a discard in flight first, too.
+    let sure = Confidence::Medium;
+    played.must(&named(&disk).by(&["fstrim"]).at_least(sure).at_most(sure))?;
     let culprit = played.trace.report.verdict.culprits.first();
     let culprit = culprit.context("there is no culprit")?;
     ensure!(culprit.unfinished_ops > 0, "no discard is unfinished");

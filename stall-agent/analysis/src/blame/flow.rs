@@ -16,7 +16,7 @@ struct Overtaken {
     longest_ns: u64,
 }
 
-/// What slow requests waited for; the sum of all but `own_discards_ns`, `contested` and `flush_ns` is the time they took.
+/// What slow requests waited for; the sum of all but `own_discards_ns` and `flush_ns` is the time they took.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Parts {
     pub(super) device_ns: u64,
@@ -25,9 +25,6 @@ pub(super) struct Parts {
     pub(super) own_discards_ns: u64,
     pub(super) unexplained_ns: u64,
     pub(super) by: BTreeMap<Group, u64>,
-    /// Part of `device_ns` during which the disk worked for discards that it was given later: whether these delayed the
-    /// request, its own times do not tell.
-    pub(super) contested: BTreeMap<Group, u64>,
     pub(super) flush_ns: u64,
     pub(super) requests: u64,
 }
@@ -97,10 +94,6 @@ impl Parts {
         for (group, sum) in overtaken {
             let charged_ns = sum.ns.min(sum.longest_ns);
             parts.attribute(request, group, charged_ns);
-            if is_discard(group.1) && group.0 != request.actor {
-                let rest = parts.contested.entry(group).or_default();
-                *rest = rest.saturating_add(sum.ns - charged_ns);
-            }
         }
         parts
     }
@@ -145,9 +138,6 @@ impl Parts {
         for (group, ns) in &other.by {
             add(self.by.entry(*group).or_default(), *ns);
         }
-        for (group, ns) in &other.contested {
-            add(self.contested.entry(*group).or_default(), *ns);
-        }
     }
 
     /// As if the slow requests, of which only some were recorded, had taken `whole_ns` together; what rounding
@@ -172,6 +162,5 @@ impl Parts {
         scale(&mut self.unexplained_ns);
         scale(&mut self.flush_ns);
         self.by.values_mut().for_each(scale);
-        self.contested.values_mut().for_each(scale);
     }
 }

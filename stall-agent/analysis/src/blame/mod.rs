@@ -25,7 +25,7 @@ use stall_report::model::{Blame, BlameCell, BlameRow, BlameUsual, DiscardGroup, 
 /// Of all time at the device of an operation, this part at least it takes by itself: the first percentile.
 const USUAL_PER_MILLE: u64 = 10;
 /// Requests that a disk serves at once, as far as its own time is concerned.
-const AT_ONCE: u64 = 4;
+const AT_ONCE: u64 = 2;
 
 /// Tables of the disks on which somebody waited in slow requests; of captures that have no services there are none.
 pub(super) fn tables(
@@ -46,8 +46,6 @@ pub(super) struct Waits<'a>(Table<'a>);
 pub(super) struct Wait<'a> {
     pub(super) request: &'a EndedRequest,
     pub(super) by: BTreeMap<(u32, Op), u64>,
-    /// Part of `device_ns`: the disk worked for discards that it was given later.
-    pub(super) contested: BTreeMap<(u32, Op), u64>,
     pub(super) device_ns: u64,
     pub(super) own_ns: u64,
     /// Part of `own_ns`.
@@ -61,6 +59,11 @@ impl<'a> Waits<'a> {
         Table::new(capture, disk).map(Self)
     }
 
+    /// What a request of an operation takes on this disk with nobody ahead of it.
+    pub(super) fn usual_ns(&self, op: Op) -> Option<u64> {
+        self.0.usual.get(&op).copied()
+    }
+
     /// Of every recorded slow request somebody waited for.
     pub(super) fn each(&self) -> impl Iterator<Item = Wait<'a>> + use<'a, '_> {
         let all = self.0.slow.iter().filter(|((_, op), _)| is_waited_for(*op));
@@ -72,7 +75,6 @@ impl<'a> Waits<'a> {
                 Wait {
                     request,
                     by: parts.by,
-                    contested: parts.contested,
                     device_ns: parts.device_ns,
                     own_ns: parts.own_ns,
                     own_discards_ns: parts.own_discards_ns,
@@ -98,8 +100,7 @@ impl<'a> Table<'a> {
     /// `None` without a service.
     fn new(capture: &'a Capture, disk: u16) -> Option<Self> {
         let recorded = recorded(capture, disk);
-        let uses = capture.uses.iter().filter(|used| used.disk == disk);
-        let services = Services::new(recorded.iter().copied(), uses);
+        let services = Services::new(recorded.iter().copied(), capture, disk);
         (!services.is_empty()).then(|| Self {
             capture,
             disk,

@@ -6,16 +6,15 @@ use std::collections::HashMap;
 use stall_common::request::SERVICE_MIN_NS;
 
 use super::served::{Group, Served, group};
-use stall_capture::{EndedRequest, Op, Use};
+use crate::total::Total as _;
+use stall_capture::{Capture, EndedRequest, IntervalUse, Op, is_discard};
 
-/// Requests a group must have for one of them to be usual; with fewer none is cut.
+/// Requests or intervals that are enough to tell what is usual; with fewer none is cut.
 const USUAL_COUNT: usize = 8;
 /// Completions of one group this close are one service.
 const AT_ONCE_NS: u64 = 300_000;
 /// How many times what is usual a service may be.
 const USUAL_FACTOR: u64 = 4;
-/// From this part of slow requests on (a half, a third, ... as 1 / it) being slow is usual.
-const SLOW_IS_USUAL: u64 = 4;
 
 /// The longest service of a group's requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,10 +32,12 @@ impl Most {
     }
 }
 
-/// For each group for which it can be told, from its recorded services and the sums of all its requests.
-pub(super) fn by_group<'a>(
+/// For each group for which it can be told: from the interval of its middle request, as a slow phase serves few, or else
+/// that of all requests of the operation. Discards, and what there are no intervals of, are held against their own recorded services.
+pub(super) fn by_group(
     served: &[Served<'_>],
-    uses: impl Iterator<Item = &'a Use>,
+    capture: &Capture,
+    disk: u16,
 ) -> HashMap<Group, Most> {
     let mut services: HashMap<Group, Recorded> = HashMap::new();
     for one in served {
@@ -49,12 +50,11 @@ pub(super) fn by_group<'a>(
             _ => of_group.services.push(one.service_ns()),
         }
         of_group.end_ns = one.end_ns;
-        of_group.measured_ns = of_group.measured_ns.saturating_add(one.request.service_ns);
     }
-    let sums: HashMap<Group, &Use> = uses.map(|sum| ((sum.actor, sum.op), sum)).collect();
-    let most = services.into_iter().filter_map(|(group, services)| {
-        let sum = sums.get(&group).copied();
-        Some((group, most(services, sum)?))
+    let calm = Calm::new(capture, disk);
+    let most = services.into_iter().filter_map(|(group, recorded)| {
+        let usual = calm.most(group);
+        Some((group, usual.or_else(|| as_the_slow(recorded.services))?))
     });
     most.collect()
 }
@@ -65,33 +65,74 @@ struct Recorded {
     services: Vec<u64>,
     /// Of the last one.
     end_ns: u64,
-    /// Their sum as the kernel measured it, which is in the group's sum of all.
-    measured_ns: u64,
 }
 
-fn most(recorded: Recorded, sum: Option<&Use>) -> Option<Most> {
-    match sum.filter(|sum| slow_is_rare(sum)) {
-        Some(sum) => Some(as_the_fast(&recorded, sum)),
-        None => as_the_slow(recorded.services),
+/// Mean services in the intervals, by group, and by operation of whoever.
+struct Calm {
+    by_group: HashMap<Group, Vec<Mean>>,
+    by_op: HashMap<Op, Vec<Mean>>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Mean {
+    service_ns: u64,
+    bytes: u64,
+    ops: u64,
+}
+
+impl Calm {
+    fn new(capture: &Capture, disk: u16) -> Self {
+        let (mut by_group, mut by_op) = (HashMap::new(), HashMap::new());
+        for interval in &capture.intervals {
+            let mut of_op = HashMap::<Op, Vec<&IntervalUse>>::new();
+            for used in interval.uses.iter().filter(|used| used.disk == disk) {
+                let means: &mut Vec<Mean> = by_group.entry((used.actor, used.op)).or_default();
+                means.extend(Mean::of(&[used]));
+                of_op.entry(used.op).or_default().push(used);
+            }
+            for (op, uses) in of_op {
+                let means: &mut Vec<Mean> = by_op.entry(op).or_default();
+                means.extend(Mean::of(&uses));
+            }
+        }
+        Self { by_group, by_op }
+    }
+
+    fn most(&self, group: Group) -> Option<Most> {
+        if is_discard(group.1) {
+            return None;
+        }
+        let enough = |means: &&Vec<Mean>| means.len() >= USUAL_COUNT;
+        let means = self.by_group.get(&group).filter(enough);
+        let mut means = means
+            .or_else(|| self.by_op.get(&group.1).filter(enough))?
+            .clone();
+        means.sort_unstable();
+        let half = means.iter().map(|mean| mean.ops).total() / 2;
+        let mut before = 0u64;
+        let usual = means.iter().find(|mean| {
+            before = before.saturating_add(mean.ops);
+            before > half
+        })?;
+        Some(Most {
+            service_ns: usual
+                .service_ns
+                .max(SERVICE_MIN_NS)
+                .saturating_mul(USUAL_FACTOR),
+            bytes: usual.bytes,
+        })
     }
 }
 
-/// Discards are all recorded, slow or not, and how long a flush takes depends on what was written before it.
-fn slow_is_rare(sum: &Use) -> bool {
-    let of_data = matches!(sum.op, Op::Read | Op::Write);
-    of_data && sum.ops >= USUAL_COUNT as u64 && sum.slow_ops < sum.ops / SLOW_IS_USUAL
-}
-
-/// What was not recorded one by one is known as a sum.
-fn as_the_fast(recorded: &Recorded, sum: &Use) -> Most {
-    let others = sum
-        .ops
-        .saturating_sub(recorded.services.len() as u64)
-        .max(1);
-    let mean_ns = sum.service_ns.saturating_sub(recorded.measured_ns) / others;
-    Most {
-        service_ns: mean_ns.max(SERVICE_MIN_NS).saturating_mul(USUAL_FACTOR),
-        bytes: sum.bytes / sum.ops.max(1),
+impl Mean {
+    fn of(uses: &[&IntervalUse]) -> Option<Self> {
+        let sum = |field: fn(&IntervalUse) -> u64| uses.iter().map(|used| field(used)).total();
+        let ops = sum(|used| used.ops);
+        Some(Self {
+            service_ns: sum(|used| used.service_ns).checked_div(ops)?,
+            bytes: sum(|used| used.bytes) / ops,
+            ops,
+        })
     }
 }
 

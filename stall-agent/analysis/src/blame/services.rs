@@ -5,7 +5,7 @@
 
 use super::most;
 use super::served::{Group, Served, group, served};
-use stall_capture::{EndedRequest, Use};
+use stall_capture::{Capture, EndedRequest};
 
 /// Time the disk worked for one request; of nobody when it stood still.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,13 +33,14 @@ impl Service {
 pub(super) struct Services(Vec<Service>);
 
 impl Services {
-    /// Of the recorded requests of one disk, in order of completion, and the sums of all of them.
+    /// Of the recorded requests of one disk, in order of completion.
     pub(super) fn new<'a>(
         requests: impl Iterator<Item = &'a EndedRequest>,
-        uses: impl Iterator<Item = &'a Use>,
+        capture: &Capture,
+        disk: u16,
     ) -> Self {
         let served = served(requests);
-        let most = most::by_group(&served, uses);
+        let most = most::by_group(&served, capture, disk);
         let cut = |one: &Served<'_>| {
             let most = most.get(&group(one.request));
             cut(one, most.map(|most| most.of(one.request)))

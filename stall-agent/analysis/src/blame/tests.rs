@@ -158,10 +158,32 @@ fn whose_requests_are_fast_but_after_pauses_did_not_cause_them() {
         requests.push(request(BULK, Op::Write, (1_000 * n, 1_000 * n + 700), 700));
         requests.push(request(VM, Op::Read, (1_000 * n, 1_000 * n + 701), 1));
     }
-    let blame = table(&capture(&requests));
+    let mut capture = capture(&requests);
+    capture.intervals = (0..10).map(|second| writes(second, 10)).collect();
+    let blame = table(&capture);
     let row = row(&blame, VM);
     assert!(by(row, BULK) <= 5 * 4 * MS, "{row:?}");
     assert!(row.device_ns >= 5 * 690 * MS, "{row:?}");
+}
+
+/// A second with so many writes, each of 1 ms.
+fn writes(second: u64, ops: u64) -> Interval {
+    Interval {
+        start_ns: START + second * 1_000 * MS,
+        end_ns: START + (second + 1) * 1_000 * MS,
+        uses: vec![IntervalUse {
+            actor: BULK,
+            disk: 0,
+            op: Op::Write,
+            ops,
+            bytes: ops * 4_096,
+            queue_ns: 0,
+            device_ns: 0,
+            service_ns: ops * MS,
+            waited: None,
+        }],
+        ..Interval::default()
+    }
 }
 
 /// A write a hundred times as large may take a hundred times as long.
@@ -178,9 +200,7 @@ fn a_large_request_is_no_pause() {
         requests.push(request(VM, Op::Read, (1_000 * n, 1_000 * n + 701), 1));
     }
     let mut capture = capture(&requests);
-    for sum in &mut capture.uses {
-        sum.bytes = sum.ops * 4_096;
-    }
+    capture.intervals = (0..10).map(|second| writes(second, 10)).collect();
     let blame = table(&capture);
     let row = row(&blame, VM);
     assert!(by(row, BULK) >= 5 * 690 * MS, "{row:?}");

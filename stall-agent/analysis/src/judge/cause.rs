@@ -129,6 +129,7 @@ struct Sums {
 impl Sums {
     fn new(waits: &[&Wait]) -> Self {
         let mut spans = BTreeMap::<Base, Vec<(u64, u64)>>::new();
+        let mut recorded_ns = BTreeMap::<Base, f64>::new();
         let mut by_victim = BTreeMap::<Base, BTreeMap<Cause, f64>>::new();
         let mut moments = Vec::new();
         let mut requests = 0.0;
@@ -138,9 +139,10 @@ impl Sums {
                 .or_default()
                 .push((wait.from_ns, wait.to_ns));
             let sums = by_victim.entry(wait.victim).or_default();
-            let ns = wait.to_ns.saturating_sub(wait.from_ns) as f64 * wait.weight;
+            let ns = wait.to_ns.saturating_sub(wait.from_ns) as f64;
+            *recorded_ns.entry(wait.victim).or_default() += ns;
             for (cause, part) in &wait.parts {
-                *sums.entry(*cause).or_insert(0.0) += ns * part;
+                *sums.entry(*cause).or_insert(0.0) += ns * wait.weight * part;
             }
             requests += wait.weight;
             moments.push(wait.to_ns / 100_000_000);
@@ -148,23 +150,23 @@ impl Sums {
         moments.sort_unstable();
         moments.dedup();
         let mut lost_ns = BTreeMap::new();
-        for (victim, mut spans) in spans {
-            spans.sort_unstable();
-            let lost: u64 = join(spans, 0)
-                .iter()
-                .map(|(from, to)| to.saturating_sub(*from))
-                .total();
-            lost_ns.insert(victim, lost);
-            // A victim with many requests at once weighs by the time it lost.
-            if let Some(sums) = by_victim.get_mut(&victim) {
-                let whole: f64 = sums.values().sum();
-                for part in sums.values_mut() {
-                    *part *= lost as f64 / whole.max(1.0);
-                }
-            }
-        }
         let from = waits.iter().map(|wait| wait.from_ns).min().unwrap_or(0);
         let to = waits.iter().map(|wait| wait.to_ns).max().unwrap_or(0);
+        for (victim, mut spans) in spans {
+            let sums = by_victim.entry(victim).or_default();
+            let whole: f64 = sums.values().sum();
+            spans.sort_unstable();
+            let joined = join(spans, 0);
+            let seen = joined.iter().map(|(from, to)| to - from).total() as f64;
+            // Those that were recorded stand for others: in as much more time, but no more than there was.
+            let recorded = recorded_ns.get(&victim).copied().unwrap_or(0.0);
+            let lost = (seen * (whole / recorded.max(1.0)).max(1.0)).min((to - from) as f64);
+            lost_ns.insert(victim, lost as u64);
+            // A victim with many requests at once weighs by the time it lost.
+            for part in sums.values_mut() {
+                *part *= lost / whole.max(1.0);
+            }
+        }
         Self {
             lost_ns,
             by_victim,
@@ -210,6 +212,21 @@ impl Sums {
         self.part(victim, Cause::Own) + self.part(victim, Cause::OwnDiscards)
     }
 
+    fn most_lost(&self, some: &[Base]) -> f64 {
+        some.iter().map(|one| self.lost(*one)).fold(0.0, f64::max)
+    }
+
+    /// Whether one of them lost what is told.
+    fn is_told(&self, some: &[Base], told_ns: u64) -> bool {
+        self.most_lost(some) >= told_ns as f64
+    }
+
+    /// Lost by some of them but for those, at least a nanosecond.
+    fn all_lost(&self, some: &[Base], without: &[Base]) -> f64 {
+        let others = some.iter().filter(|one| !without.contains(one));
+        others.map(|one| self.lost(*one)).sum::<f64>().max(1.0)
+    }
+
     fn lost(&self, victim: Base) -> f64 {
         self.lost_ns.get(&victim).copied().unwrap_or(0) as f64
     }
@@ -251,259 +268,239 @@ fn decide(
         .iter()
         .copied()
         .partition(|base| sums.is_active(*base, workloads));
-    let told = others.iter().any(|one| sums.lost(*one) >= told_ns as f64);
     let mut spared = Vec::new();
-    if told {
+    if sums.is_told(&others, told_ns) {
         (spared, victims) = (active, others);
     }
-    let lost_of = |some: &[Base]| some.iter().map(|one| sums.lost(*one)).fold(0.0, f64::max);
-    let base = Finding {
-        disk: Some(disk.index),
-        start_ns: sums.span.0.max(window.0),
-        end_ns: sums.span.1.min(window.1),
-        requests: sums.requests,
-        ..Finding::new(Kind::Inconclusive)
+    let case = Case {
+        disk,
+        workloads,
+        told_ns,
+        enough: sums.requests >= rules::MANY_REQUESTS && sums.moments >= rules::MANY_MOMENTS,
+        base: Finding {
+            disk: Some(disk.index),
+            start_ns: sums.span.0.max(window.0),
+            end_ns: sums.span.1.min(window.1),
+            requests: sums.requests,
+            ..Finding::new(Kind::Inconclusive)
+        },
+        sums,
     };
-    let enough = sums.requests >= rules::MANY_REQUESTS && sums.moments >= rules::MANY_MOMENTS;
-    if lost_of(&victims) < told_ns as f64 {
+    if !case.sums.is_told(&victims, told_ns) {
         // Only those who wait for themselves.
-        victims.clone_from(&own);
-        let lost: f64 = own.iter().map(|one| sums.lost(*one)).sum();
-        let of = |part: &dyn Fn(Base) -> f64| {
-            own.iter().map(|one| part(*one)).sum::<f64>() / lost.max(1.0)
-        };
-        let trims = of(&|one| sums.part(one, Cause::OwnDiscards));
+        return Some(case.own(&own));
+    }
+    let groups = case.groups(&victims);
+    if let Some(finding) = case.culprit(&victims, &groups) {
+        return Some(finding);
+    }
+    let mut everybody = victims.clone();
+    everybody.extend(spared);
+    // Nobody holds them up by half: then all of them are victims, and the disk is slow for all.
+    let device = case.device(&everybody).min(case.device(&victims));
+    Some(case.nobody(&victims, &everybody, device, groups))
+}
+
+/// What one cause is looked for in.
+struct Case<'a> {
+    disk: &'a Disk,
+    workloads: &'a Workloads<'a>,
+    sums: Sums,
+    told_ns: u64,
+    /// Requests and moments for high confidence.
+    enough: bool,
+    base: Finding,
+}
+
+/// Who held others up, with their part of what these lost, and the time.
+type Groups = Vec<(Culprits, f64)>;
+
+impl Case<'_> {
+    /// Those who wait for themselves: for what they asked for, or for what they discard.
+    fn own(&self, own: &[Base]) -> Finding {
+        let lost: f64 = own.iter().map(|one| self.sums.lost(*one)).sum();
+        let trimmed = |one: &Base| self.sums.part(*one, Cause::OwnDiscards);
+        let trims = own.iter().map(trimmed).sum::<f64>() / lost.max(1.0);
+        let base = self.base.clone().with_victims(own, &self.sums.lost_ns);
         if trims >= rules::CAUSE {
-            let part = |one: &Base| sums.part(*one, Cause::OwnDiscards);
             let most = own
                 .iter()
-                .max_by(|one, other| part(one).total_cmp(&part(other)));
-            return Some(Finding {
+                .max_by(|one, other| trimmed(one).total_cmp(&trimmed(other)));
+            return Finding {
                 kind: Kind::HostTrim,
                 share: Some(trims),
-                confidence: Some(if disk.discards.doubtful {
-                    Confidence::Low
-                } else {
-                    level(trims, enough)
-                }),
+                confidence: Some(self.of_discards(level(trims, self.enough))),
                 culprits: vec![Culprits {
                     bases: most.into_iter().copied().collect(),
                     share: trims,
                     work: Work::Discard,
                 }],
-                ..base.with_victims(&victims, &sums.lost_ns)
-            });
+                ..base
+            };
         }
-        let share = of(&|one| sums.own(one));
-        return Some(Finding {
+        let share = own.iter().map(|one| self.sums.own(*one)).sum::<f64>() / lost.max(1.0);
+        Finding {
             kind: Kind::OwnLoad,
             share: Some(share),
-            confidence: Some(level(share, enough)),
-            ..base.with_victims(&victims, &sums.lost_ns)
-        });
+            confidence: Some(level(share, self.enough)),
+            ..base
+        }
     }
-    let whole = |without: &[Base]| {
-        let others = victims.iter().filter(|one| !without.contains(one));
-        others.map(|one| sums.lost(*one)).sum::<f64>()
-    };
-    let mut by: BTreeMap<Work, BTreeMap<Base, f64>> = BTreeMap::new();
-    let (mut device, mut own_share) = (0.0, 0.0);
-    for victim in &victims {
-        for (cause, part) in sums.by_victim.get(victim).into_iter().flatten() {
-            match cause {
-                Cause::By(base, work) => {
+
+    fn of_discards(&self, confidence: Confidence) -> Confidence {
+        if self.disk.discards.is_doubtful() {
+            return Confidence::Low;
+        }
+        confidence
+    }
+
+    /// Who held the victims up, each the smallest group that accounts for its share, the largest share first.
+    fn groups(&self, victims: &[Base]) -> Groups {
+        let mut by: BTreeMap<Work, BTreeMap<Base, f64>> = BTreeMap::new();
+        for victim in victims {
+            for (cause, part) in self.sums.by_victim.get(victim).into_iter().flatten() {
+                if let Cause::By(base, work) = cause {
                     *by.entry(*work).or_default().entry(*base).or_insert(0.0) += part;
                 }
-                Cause::Own | Cause::OwnDiscards => own_share += part,
-                Cause::Device => device += part,
-                Cause::Unknown => {}
             }
         }
-    }
-    let all = whole(&[]).max(1.0);
-    let mut groups: Vec<(Culprits, f64)> = Vec::new();
-    for (work, shares) in &by {
-        let mut left = shares.clone();
-        while let Some((top, part)) = largest(&left) {
-            if part < all * 0.02 {
-                break;
+        let all = self.sums.all_lost(victims, &[]);
+        let mut groups = Groups::new();
+        for (work, mut left) in by {
+            while let Some((top, part)) = largest(&left) {
+                if part < all * 0.02 {
+                    break;
+                }
+                let (bases, sum) = smallest_group(self.workloads, &left, top);
+                for one in &bases {
+                    left.remove(one);
+                }
+                // Who is among the victims is weighed by what the others waited.
+                let share = sum / self.sums.all_lost(victims, &bases);
+                groups.push((Culprits { bases, share, work }, sum));
             }
-            let (bases, sum) = smallest_group(workloads, &left, top);
-            for one in &bases {
-                left.remove(one);
-            }
-            // Who is among the victims is weighed by what the others waited.
-            let of = whole(&bases).max(1.0);
-            groups.push((
-                Culprits {
-                    bases,
-                    share: sum / of,
-                    work: *work,
-                },
-                sum,
-            ));
         }
+        groups.sort_by(|one, other| other.0.share.total_cmp(&one.0.share));
+        groups
     }
-    groups.sort_by(|one, other| other.0.share.total_cmp(&one.0.share));
-    let others: f64 = groups.iter().map(|(_, sum)| sum).sum::<f64>() / all;
-    let is_innocent = |culprits: &Culprits| {
-        culprits.work == Work::Io
-            && culprits.bases.iter().all(|base| {
-                let (caused, suffered) = sums.balance(*base);
-                suffered > caused
-            })
-    };
-    let named: Vec<Culprits> = groups
-        .iter()
-        .map(|(culprits, _)| culprits)
-        .filter(|one| !is_innocent(one))
-        .cloned()
-        .collect();
-    let lost = &sums.lost_ns;
-    // Several that flush together are one cause.
-    let flushes: f64 = groups
-        .iter()
-        .filter(|(one, _)| one.work == Work::Flush)
-        .map(|(_, sum)| sum)
-        .sum::<f64>()
-        / all;
-    // So are the kernel's workers that discard for a filesystem.
-    let is_worker = |one: &Culprits| {
-        one.work == Work::Discard && one.bases.iter().all(|base| workloads.get(*base).is_kernel)
-    };
-    let workers: f64 = groups
-        .iter()
-        .filter(|(one, _)| is_worker(one))
-        .map(|(_, sum)| sum)
-        .sum::<f64>()
-        / all;
-    let together = |one: &Culprits| match one.work {
-        Work::Flush => one.share.max(flushes),
-        Work::Discard if is_worker(one) => one.share.max(workers),
-        Work::Io | Work::Discard => one.share,
-    };
-    let is_cause = |one: &&Culprits| together(one) >= rules::CAUSE;
-    if let Some(first) = named.first().filter(is_cause) {
-        let culprits: Vec<Culprits> = named
+
+    /// Whether somebody lost what is told but for the culprits; of a victim, whether it does more to others than they to it.
+    fn is_guilty(&self, victims: &[Base], one: &Culprits) -> bool {
+        let others: Vec<Base> = victims
+            .iter()
+            .copied()
+            .filter(|victim| !one.bases.contains(victim))
+            .collect();
+        let suffers = |base: &Base| {
+            let (caused, suffered) = self.sums.balance(*base);
+            victims.contains(base) && suffered > caused
+        };
+        self.sums.is_told(&others, self.told_ns)
+            && !(one.work == Work::Io && one.bases.iter().all(suffers))
+    }
+
+    /// A workload with half of it.
+    fn culprit(&self, victims: &[Base], groups: &Groups) -> Option<Finding> {
+        let all = self.sums.all_lost(victims, &[]);
+        let of = |is_one: &dyn Fn(&Culprits) -> bool| {
+            let those = groups.iter().filter(|(one, _)| is_one(one));
+            those.map(|(_, sum)| sum).sum::<f64>() / all
+        };
+        // Several that flush together are one cause, and so are the kernel's workers that discard for a filesystem.
+        let is_flush = |one: &Culprits| one.work == Work::Flush;
+        let is_worker = |one: &Culprits| {
+            let is_kernel = |base: &Base| self.workloads.get(*base).is_kernel;
+            one.work == Work::Discard && one.bases.iter().all(is_kernel)
+        };
+        let together = |one: &Culprits| {
+            if is_flush(one) {
+                one.share.max(of(&is_flush))
+            } else if is_worker(one) {
+                one.share.max(of(&is_worker))
+            } else {
+                one.share
+            }
+        };
+        let guilty = groups.iter().map(|(one, _)| one);
+        let guilty: Vec<&Culprits> = guilty.filter(|one| self.is_guilty(victims, one)).collect();
+        let first = guilty.first().filter(|one| together(one) >= rules::CAUSE)?;
+        let culprits: Vec<Culprits> = guilty
             .iter()
             .filter(|one| one.share >= rules::FURTHER)
-            .cloned()
+            .map(|one| (*one).clone())
             .collect();
-        let kind = match first.work {
-            Work::Io => Kind::NoisyNeighbor,
-            Work::Discard => Kind::HostTrim,
-            Work::Flush => Kind::Flushes,
-        };
+        let is_culprit = |one: &Base| culprits.iter().any(|other| other.bases.contains(one));
         let victims: Vec<Base> = victims
             .iter()
             .copied()
-            .filter(|one| !culprits.iter().any(|other| other.bases.contains(one)))
+            .filter(|one| !is_culprit(one))
             .collect();
         let share = together(first);
-        let mut confidence = level(share, enough);
-        if first.work == Work::Discard && disk.discards.doubtful {
-            confidence = Confidence::Low;
+        let mut confidence = level(share, self.enough);
+        if first.work == Work::Discard {
+            confidence = self.of_discards(confidence);
         }
-        if workloads.get(first.bases[0]).is_kernel {
+        if self.workloads.get(first.bases[0]).is_kernel {
             confidence = confidence.min(Confidence::Medium);
         }
-        return Some(Finding {
-            kind,
+        Some(Finding {
+            kind: match first.work {
+                Work::Io => Kind::NoisyNeighbor,
+                Work::Discard => Kind::HostTrim,
+                Work::Flush => Kind::Flushes,
+            },
             share: Some(share.min(1.0)),
             confidence: Some(confidence),
             culprits,
-            ..base.with_victims(&victims, lost)
-        });
+            ..self.base.clone().with_victims(&victims, &self.sums.lost_ns)
+        })
     }
-    if !spared.is_empty() {
-        // Nobody holds them up by half: then all of them are victims.
-        return decide_all(&sums, &base, spared, &victims, told_ns, enough, &groups);
-    }
-    let device_share = device / all;
-    if device_share >= rules::CAUSE {
-        return Some(Finding {
-            kind: Kind::SlowDevice,
-            share: Some(device_share),
-            confidence: Some(level(device_share, enough || most_lost >= 2 * told_ns)),
-            ..base.with_victims(&victims, lost)
-        });
-    }
-    let queue = others + own_share / all;
-    if queue >= rules::CAUSE && groups.len() > 1 {
-        return Some(Finding {
-            kind: Kind::Overload,
-            share: Some(queue),
-            confidence: Some(level(queue, enough).min(Confidence::Medium)),
-            culprits: groups.into_iter().map(|(one, _)| one).take(8).collect(),
-            ..base.with_victims(&victims, lost)
-        });
-    }
-    Some(Finding {
-        culprits: named
-            .into_iter()
-            .filter(|one| one.share >= rules::FURTHER)
-            .collect(),
-        ..base.with_victims(&victims, lost)
-    })
-}
 
-/// The disk's share among all who waited, those who hold others up among them.
-fn decide_all(
-    sums: &Sums,
-    base: &Finding,
-    spared: Vec<Base>,
-    victims: &[Base],
-    told_ns: u64,
-    enough: bool,
-    groups: &[(Culprits, f64)],
-) -> Option<Finding> {
-    let mut everybody = victims.to_vec();
-    everybody.extend(spared);
-    let whole: f64 = everybody.iter().map(|one| sums.lost(*one)).sum();
-    let device: f64 = everybody
-        .iter()
-        .map(|one| sums.part(*one, Cause::Device))
-        .sum();
-    let of_victims: f64 = victims
-        .iter()
-        .map(|one| sums.part(*one, Cause::Device))
-        .sum::<f64>()
-        / victims
-            .iter()
-            .map(|one| sums.lost(*one))
-            .sum::<f64>()
-            .max(1.0);
-    let share = (device / whole.max(1.0)).min(of_victims);
-    let base = base.clone().with_victims(&everybody, &sums.lost_ns);
-    if share >= rules::CAUSE {
-        let long = victims
-            .iter()
-            .any(|one| sums.lost(*one) >= 2.0 * told_ns as f64);
-        return Some(Finding {
-            kind: Kind::SlowDevice,
-            share: Some(share),
-            confidence: Some(level(share, enough || long)),
-            ..base
-        });
+    /// Part of what some lost that is the disk's own.
+    fn device(&self, some: &[Base]) -> f64 {
+        let device = some.iter().map(|one| self.sums.part(*one, Cause::Device));
+        device.sum::<f64>() / self.sums.all_lost(some, &[])
     }
-    let queue = 1.0 - of_victims;
-    if queue >= rules::CAUSE && groups.len() > 1 {
-        return Some(Finding {
-            kind: Kind::Overload,
-            share: Some(queue),
-            confidence: Some(level(queue, enough).min(Confidence::Medium)),
-            culprits: groups.iter().map(|(one, _)| one.clone()).take(8).collect(),
+
+    /// The disk, all of them together, or it cannot be told.
+    fn nobody(&self, victims: &[Base], everybody: &[Base], device: f64, groups: Groups) -> Finding {
+        let all = self.sums.all_lost(victims, &[]);
+        let own = victims.iter().map(|one| self.sums.own(*one)).sum::<f64>();
+        let queue = (groups.iter().map(|(_, sum)| sum).sum::<f64>() + own) / all;
+        let is_crowd = groups.len() > 1;
+        let large = |(one, _): &(Culprits, f64)| one.share >= rules::FURTHER;
+        let base = Finding {
+            culprits: Vec::new(),
+            ..self
+                .base
+                .clone()
+                .with_victims(everybody, &self.sums.lost_ns)
+        };
+        if device >= rules::CAUSE || self.disk.is_slow_alone {
+            let long = self.sums.most_lost(victims) >= 2.0 * self.told_ns as f64;
+            return Finding {
+                kind: Kind::SlowDevice,
+                share: Some(device),
+                confidence: Some(level(device, self.enough || long)),
+                ..base
+            };
+        }
+        let culprits = groups.into_iter().filter(large).map(|(one, _)| one);
+        if queue >= rules::CAUSE && is_crowd {
+            return Finding {
+                kind: Kind::Overload,
+                share: Some(queue.min(1.0)),
+                confidence: Some(level(queue, self.enough).min(Confidence::Medium)),
+                culprits: culprits.collect(),
+                ..base
+            };
+        }
+        let culprits = culprits.filter(|one| self.is_guilty(victims, one));
+        Finding {
+            culprits: culprits.collect(),
             ..base
-        });
+        }
     }
-    Some(Finding {
-        culprits: groups
-            .iter()
-            .map(|(one, _)| one.clone())
-            .filter(|one| one.share >= rules::FURTHER)
-            .collect(),
-        ..base
-    })
 }
 
 fn largest(shares: &BTreeMap<Base, f64>) -> Option<(Base, f64)> {

@@ -1,15 +1,16 @@
 //! One disk: who waited on it, when, and for what, in time.
 
 use crate::total::Total as _;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use stall_capture::{Capture, Op, is_discard, is_waited_for};
+use stall_capture::{Capture, Interval, Op, is_discard, is_waited_for};
 use stall_common::actor::FLUSH_MACHINERY;
 
 use super::rules;
 use super::workload::{Base, Scope, Workloads};
-use crate::blame::Waits;
+use crate::blame::{self, Waits};
 use crate::findings::Findings;
+use stall_report::model::Reason;
 
 /// What part of a wait is charged to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -41,29 +42,38 @@ pub(super) struct Wait {
     pub(super) weight: f64,
     /// Parts of its time; they sum to 1.
     pub(super) parts: BTreeMap<Cause, f64>,
-    /// Part of `Device` that is the discards' of these, if discards slow others on this disk.
-    contested: BTreeMap<Base, f64>,
+    /// With a discard of somebody else in flight, nanoseconds; `None` where it began before anybody looked.
+    overlap_ns: Option<f64>,
+    /// Part of `Device` with a discard in flight: the discards' if these slow others on this disk.
+    contested: f64,
 }
 
 /// All slow requests of a disk that somebody waited for.
 pub(super) struct Disk {
     pub(super) index: u16,
     pub(super) waits: Vec<Wait>,
+    /// What was waited for is slow there with nobody ahead of it.
+    pub(super) is_slow_alone: bool,
     /// What is known of discards on it.
     pub(super) discards: Discards,
 }
 
 /// Whether discards slow others on a disk.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Discards {
     /// Rate of waiting with a discard in flight against without, inside the run of discards.
     pub(super) contrast: Option<f64>,
-    /// Part of the moments with discards in flight in which somebody waited.
+    /// Part of the requests that met a discard that was slow.
     pub(super) consistency: Option<f64>,
     pub(super) acquitted: bool,
-    pub(super) doubtful: bool,
+    doubtful: bool,
     /// Others waited at much the same rate outside of the run of discards.
     pub(super) alike_outside: bool,
+    /// Whose they are, with shares that sum to 1.
+    by: Vec<(Base, f64)>,
+    /// What was charged to them beside the queue, and what behind them in it.
+    beside_ns: f64,
+    behind_ns: f64,
 }
 
 impl Disk {
@@ -88,61 +98,66 @@ impl Disk {
             callers,
             trimmer,
         };
+        let commits = Commits::new(capture, findings, workloads);
         let mut all = Vec::new();
+        let (mut alone, mut of_all) = (0.0, 0.0);
         for wait in waits.each() {
             let request = wait.request;
-            let victim = workloads.of_actor(request.actor);
+            let by = workloads.of_actor(request.actor);
             let took_ns = request.completed_ns.saturating_sub(request.queued_ns);
             let is_in = request.completed_ns > capture.window.start_ns
                 && request.queued_ns < capture.window.end_ns;
-            let is_victim = is_in && !workloads.is_hand(victim) && !workloads.get(victim).is_self;
+            let is_victim = is_in && !workloads.is_hand(by) && !workloads.get(by).is_self;
             if took_ns < slow_ns || !is_victim || request.stands_for <= 0.0 {
                 continue;
             }
-            let mut parts = BTreeMap::new();
             let whole = took_ns.max(1) as f64;
-            let mut add = |cause: Cause, ns: f64| *parts.entry(cause).or_insert(0.0) += ns / whole;
-            for (&(actor, op), &ns) in &wait.by {
-                for (cause, part) in charge.causes(victim, request.op, actor, op) {
-                    add(cause, ns as f64 * part);
-                }
-            }
-            let is_vm = matches!(workloads.get(victim).scope, Scope::Vm(_));
-            let own_discards_ns = if is_vm { wait.own_discards_ns } else { 0 };
-            add(Cause::OwnDiscards, own_discards_ns as f64);
-            add(
-                Cause::Own,
-                wait.own_ns.saturating_sub(own_discards_ns) as f64,
-            );
-            add(Cause::Device, wait.device_ns as f64);
-            add(Cause::Unknown, wait.unknown_ns as f64);
-            let mut contested = BTreeMap::new();
-            for (&(actor, op), &ns) in &wait.contested {
-                if let Some((Cause::By(base, _), _)) =
-                    charge.causes(victim, request.op, actor, op).first()
-                {
-                    *contested.entry(*base).or_insert(0.0) += ns as f64 / whole;
-                }
-            }
+            let usual_ns = waits.usual_ns(request.op).unwrap_or(0);
+            let waited = took_ns as f64 * request.stands_for;
+            of_all += waited;
+            alone += if usual_ns >= slow_ns { waited } else { 0.0 };
+            let behind: u64 = wait
+                .by
+                .iter()
+                .filter(|((_, op), _)| is_discard(*op))
+                .map(|(_, ns)| ns)
+                .total();
+            let beside_ns = request
+                .overlap_ns
+                .saturating_sub(behind.saturating_add(wait.own_discards_ns));
             let from_ns = request.queued_ns.max(capture.window.start_ns);
-            all.push(Wait {
-                victim,
-                from_ns,
-                // A hostile capture has requests that end before they begin, with no limit of slowness to sort them out.
-                to_ns: request.completed_ns.min(capture.window.end_ns).max(from_ns),
-                weight: request.stands_for,
-                parts,
-                contested,
-            });
+            // A hostile capture has requests that end before they begin, with no limit of slowness to sort them out.
+            let to_ns = request.completed_ns.min(capture.window.end_ns).max(from_ns);
+            let victims = match workloads.is_journal(by) {
+                true => commits.waiting(by, (from_ns, to_ns)),
+                false => vec![by],
+            };
+            for &victim in &victims {
+                let mut parts = BTreeMap::new();
+                for (cause, ns) in charge.parts(victim, by, usual_ns, &wait) {
+                    *parts.entry(cause).or_insert(0.0) += ns / whole;
+                }
+                all.push(Wait {
+                    victim,
+                    from_ns,
+                    to_ns,
+                    weight: request.stands_for / victims.len() as f64,
+                    parts,
+                    overlap_ns: (!request.older).then(|| request.overlap_ns.min(took_ns) as f64),
+                    contested: beside_ns.min(wait.device_ns) as f64 / whole,
+                });
+            }
         }
         all.sort_by_key(|wait| wait.from_ns);
-        let discards = Discards::judge(capture, index, &all);
+        let mut discards = Discards::judge(capture, index, &all);
+        discards.by = charge.discarders(capture, index);
         for wait in &mut all {
-            wait.settle(&discards);
+            wait.settle(&mut discards);
         }
         Some(Self {
             index,
             waits: all,
+            is_slow_alone: alone > 0.0 && alone >= rules::CAUSE * of_all,
             discards,
         })
     }
@@ -207,7 +222,8 @@ impl Disk {
                 to_ns: start.saturating_add(took.min(length)),
                 weight: used.slow_ops as f64,
                 parts,
-                contested: BTreeMap::new(),
+                overlap_ns: None,
+                contested: 0.0,
             }
         };
         let mut waits: Vec<Wait> = slow.iter().map(wait).collect();
@@ -219,6 +235,7 @@ impl Disk {
         Some(Self {
             index,
             waits,
+            is_slow_alone: false,
             discards,
         })
     }
@@ -226,7 +243,7 @@ impl Disk {
 
 impl Wait {
     /// Charges discards by what is known of all of them.
-    fn settle(&mut self, discards: &Discards) {
+    fn settle(&mut self, discards: &mut Discards) {
         if discards.acquitted {
             let theirs: Vec<Cause> = self.parts.keys().copied().filter(is_discards).collect();
             for cause in theirs {
@@ -235,20 +252,17 @@ impl Wait {
             }
             return;
         }
-        let part = match (discards.contrast, discards.consistency) {
-            (Some(ratio), _) if ratio >= rules::CONTRAST => 1.0 - 1.0 / ratio,
-            (Some(_), _) => 0.0,
-            (None, Some(often)) if often >= rules::CONSISTENT => 1.0,
-            (None, _) => 0.0,
-        };
-        for (base, contested) in std::mem::take(&mut self.contested) {
+        let ns = self.to_ns.saturating_sub(self.from_ns) as f64 * self.weight;
+        let behind = self.parts.iter().filter(|(cause, _)| is_discards(cause));
+        discards.behind_ns += ns * behind.map(|(_, part)| part).sum::<f64>();
+        let part = discards.part() * self.contested;
+        for (base, share) in discards.by.iter().filter(|(base, _)| *base != self.victim) {
             let device = self.parts.entry(Cause::Device).or_insert(0.0);
-            let moved = (contested * part).min(*device);
+            let moved = (part * share).min(*device);
             *device -= moved;
-            *self
-                .parts
-                .entry(Cause::By(base, Work::Discard))
-                .or_insert(0.0) += moved;
+            let cause = Cause::By(*base, Work::Discard);
+            *self.parts.entry(cause).or_insert(0.0) += moved;
+            discards.beside_ns += ns * moved;
         }
     }
 }
@@ -286,6 +300,40 @@ fn flush_callers(capture: &Capture, workloads: &Workloads<'_>, index: u16) -> Ve
     calls.into_iter().map(part).collect()
 }
 
+/// Who slept for a commit of a journal, and when.
+struct Commits(Vec<(u64, u64, Base)>);
+
+impl Commits {
+    fn new(capture: &Capture, findings: &Findings, workloads: &Workloads<'_>) -> Self {
+        let rows = findings.blocked.iter().flat_map(|task| &task.stacks);
+        let of_journal: BTreeSet<usize> = rows
+            .filter(|row| row.reason == Reason::Journal)
+            .filter_map(|row| row.stack)
+            .collect();
+        let of_it = |stack: Option<usize>| stack.is_some_and(|stack| of_journal.contains(&stack));
+        let base = |task: u32| {
+            let mut tasks = capture.tasks.iter();
+            let process = &tasks.find(|one| one.id == task)?.process;
+            let base = workloads.of_pid(process.pid)?;
+            (!process.kernel_thread && !workloads.get(base).is_self).then_some(base)
+        };
+        let ended = capture.long_sleeps.iter().filter(|one| of_it(one.stack));
+        let ended = ended.filter_map(|one| Some((one.start_ns, one.end_ns, base(one.task)?)));
+        Self(ended.collect())
+    }
+
+    /// Those who slept for half of a request of its thread; the thread itself when nobody was seen to.
+    fn waiting(&self, journal: Base, (from, to): (u64, u64)) -> Vec<Base> {
+        let half = (to - from) / 2;
+        let slept = |one: &&(u64, u64, Base)| one.1.min(to).saturating_sub(one.0.max(from)) > half;
+        let bases: BTreeSet<Base> = self.0.iter().filter(slept).map(|one| one.2).collect();
+        if bases.is_empty() {
+            return vec![journal];
+        }
+        bases.into_iter().collect()
+    }
+}
+
 struct Charge<'a> {
     workloads: &'a Workloads<'a>,
     callers: Vec<(Base, f64)>,
@@ -293,6 +341,50 @@ struct Charge<'a> {
 }
 
 impl Charge<'_> {
+    /// What a request was for, in nanoseconds; of one that a journal's thread sent, what it means to who waits for the commit.
+    fn parts(
+        &self,
+        victim: Base,
+        by: Base,
+        usual_ns: u64,
+        wait: &blame::Wait<'_>,
+    ) -> Vec<(Cause, f64)> {
+        let request = wait.request;
+        let mut parts = vec![(Cause::Unknown, wait.unknown_ns as f64)];
+        for (&(actor, op), &ns) in &wait.by {
+            let causes = self.causes(victim, request.op, actor, op);
+            parts.extend(
+                causes
+                    .into_iter()
+                    .map(|(cause, part)| (cause, ns as f64 * part)),
+            );
+        }
+        if victim != by {
+            // It writes what others wrote, all but what a request takes anyway.
+            let usual_ns = usual_ns.min(wait.device_ns);
+            let work_ns = (wait.device_ns - usual_ns).saturating_add(wait.own_ns);
+            parts.push((Cause::Device, usual_ns as f64));
+            let causes = self.causes(victim, request.op, request.actor, request.op);
+            parts.extend(causes.into_iter().map(|(cause, part)| {
+                let is_other = matches!(cause, Cause::By(base, _) if base != by);
+                let cause = if is_other { cause } else { Cause::Device };
+                (cause, work_ns as f64 * part)
+            }));
+            return parts;
+        }
+        let is_vm = matches!(self.workloads.get(victim).scope, Scope::Vm(_));
+        let own_discards_ns = if is_vm { wait.own_discards_ns } else { 0 };
+        parts.extend([
+            (Cause::OwnDiscards, own_discards_ns as f64),
+            (
+                Cause::Own,
+                wait.own_ns.saturating_sub(own_discards_ns) as f64,
+            ),
+            (Cause::Device, wait.device_ns as f64),
+        ]);
+        parts
+    }
+
     /// To whom the time of one service is charged, with shares that sum to 1.
     fn causes(&self, victim: Base, waited_for: Op, actor: u32, op: Op) -> Vec<(Cause, f64)> {
         if op == Op::Flush && actor == FLUSH_MACHINERY {
@@ -326,6 +418,23 @@ impl Charge<'_> {
         behind.into_iter().map(cause).collect()
     }
 
+    /// Whose discards ran on a disk, with shares.
+    fn discarders(&self, capture: &Capture, disk: u16) -> Vec<(Base, f64)> {
+        let mut time = BTreeMap::<Base, f64>::new();
+        let uses = capture.discards.iter().filter(|row| row.disk == disk);
+        for row in uses {
+            for (cause, part) in self.causes(self.workloads.unknown(), row.op, row.actor, row.op) {
+                if let Cause::By(base, _) = cause {
+                    *time.entry(base).or_insert(0.0) += row.device_ns as f64 * part;
+                }
+            }
+        }
+        let sum: f64 = time.values().sum();
+        time.into_iter()
+            .map(|(base, ns)| (base, ns / sum.max(1.0)))
+            .collect()
+    }
+
     /// A flush serves who asks for it, and holds up the others.
     fn flush(&self, victim: Base, waited_for: Op) -> Vec<(Cause, f64)> {
         if waited_for == Op::Preflush || self.callers.is_empty() {
@@ -344,80 +453,125 @@ impl Charge<'_> {
 }
 
 impl Discards {
-    /// Rates per time inside the run of discards, and whether waiting follows them moment by moment.
+    /// Rates per time inside the run of discards; without time to compare with, how many that met a discard were slow.
     fn judge(capture: &Capture, disk: u16, waits: &[Wait]) -> Self {
-        let mut spans = spans(capture, disk, 0);
-        let (Some(first), Some(last)) = (spans.first().copied(), spans.last().copied()) else {
+        let Some(run) = run(capture, disk) else {
             return Self::default();
         };
-        let run = (first.0, last.1);
-        let busy: u64 = spans.iter().map(|(from, to)| to - from).total();
-        let free = (run.1 - run.0).saturating_sub(busy);
-        let others: Vec<&Wait> = waits.iter().collect();
+        let contrast = contrast(capture, disk, run, waits);
+        let consistency = consistency(capture, disk);
+        let length = run.1 - run.0;
+        let outside_time = capture.window.length_ns().saturating_sub(length);
+        let inside: f64 = waits.iter().map(|wait| overlap(wait, run)).sum();
+        let window = (capture.window.start_ns, capture.window.end_ns);
+        let all: f64 = waits.iter().map(|wait| overlap(wait, window)).sum();
         let rate = |ns: f64, time: u64| ns / time.max(1) as f64;
-        let inside: f64 = others.iter().map(|wait| overlap(wait, run)).sum();
-        let during: f64 = others.iter().map(|wait| overlap_all(wait, &spans)).sum();
-        let long_enough =
-            free >= rules::FREE_NS && free as f64 >= rules::FREE_SHARE * (run.1 - run.0) as f64;
-        let contrast = long_enough.then(|| {
-            let with = rate(during, busy);
-            let without = rate((inside - during).max(0.0), free);
-            if with <= 0.0 {
-                0.0
-            } else {
-                with / without.max(with / 1_000.0)
-            }
-        });
-        let window = capture.window.start_ns..capture.window.end_ns;
-        let outside_time = capture.window.length_ns().saturating_sub(run.1 - run.0);
-        let all: f64 = others
-            .iter()
-            .map(|wait| overlap(wait, (window.start, window.end)))
-            .sum();
-        let outside = (outside_time >= rules::HANG_NS && inside > 0.0)
-            .then(|| rate(all - inside, outside_time) / rate(inside, run.1 - run.0).max(1e-12));
-        // Discards that took long themselves tell more than those that ended at once.
-        let long = self::spans(capture, disk, capture.settings.slow_ns);
-        let long_busy: u64 = long.iter().map(|(from, to)| to - from).total();
-        if long_busy.saturating_mul(5) >= busy {
-            spans = long;
-        }
-        let consistency = consistency(capture, disk, &spans, waits);
-        let rarely = consistency.is_some_and(|often| often < rules::RARELY);
-        let no_contrast = contrast.is_some_and(|ratio| ratio < rules::NO_CONTRAST);
+        let alike_outside = outside_time >= rules::HANG_NS
+            && inside > 0.0
+            && rate(all - inside, outside_time) > rules::OUTSIDE * rate(inside, length);
+        let is_below = |contrast_bound: f64, consistency_bound: f64| match contrast {
+            Some(ratio) => ratio < contrast_bound,
+            None => consistency.is_some_and(|often| often < consistency_bound),
+        };
         Self {
             contrast,
             consistency,
-            acquitted: inside <= 0.0 || rarely || no_contrast,
-            doubtful: consistency.is_some_and(|often| often < rules::CONSISTENT)
-                || contrast.is_some_and(|ratio| ratio < rules::CONTRAST)
-                || outside.is_some_and(|ratio| ratio > rules::OUTSIDE),
-            alike_outside: outside.is_some_and(|ratio| ratio > rules::OUTSIDE),
+            acquitted: inside <= 0.0 || is_below(rules::NO_CONTRAST, rules::RARELY),
+            doubtful: alike_outside || is_below(rules::CONTRAST, rules::CONSISTENT),
+            alike_outside,
+            ..Self::default()
         }
+    }
+
+    /// Which part of what is beside them is theirs.
+    fn part(&self) -> f64 {
+        match (self.contrast, self.consistency) {
+            (Some(ratio), _) if ratio >= rules::CONTRAST => 1.0 - 1.0 / ratio,
+            (None, Some(often)) if often >= rules::CONSISTENT && !self.alike_outside => 1.0,
+            _ => 0.0,
+        }
+    }
+
+    /// Whether one window cannot tell that they did it: nothing to compare with, and nobody stood behind them in the queue.
+    pub(super) fn is_doubtful(&self) -> bool {
+        self.doubtful || (self.contrast.is_none() && self.beside_ns > self.behind_ns)
     }
 }
 
-/// Times with a discard in flight that took at least so long, joined, within the window.
-fn spans(capture: &Capture, disk: u16, least_ns: u64) -> Vec<(u64, u64)> {
+/// From the first discard to the last, within the window.
+fn run(capture: &Capture, disk: u16) -> Option<(u64, u64)> {
     let window = (capture.window.start_ns, capture.window.end_ns);
     let ended = capture
-        .discard_requests
+        .discards
         .iter()
-        .filter(|one| one.disk == disk && is_discard(one.op))
-        .filter(|one| one.completed_ns.saturating_sub(one.queued_ns) >= least_ns)
-        .map(|one| (one.queued_ns, one.completed_ns));
+        .filter(|row| row.disk == disk && row.ops > 0)
+        .map(|row| (row.first_queued_ns, row.last_completed_ns));
     let open = capture
         .unfinished_requests
         .iter()
         .filter(|one| one.disk == disk && is_discard(one.op))
         .map(|one| (one.queued_ns, window.1));
-    let mut all: Vec<(u64, u64)> = ended
+    let all = ended
         .chain(open)
-        .map(|(from, to)| (from.max(window.0), to.min(window.1)))
-        .filter(|(from, to)| from < to)
-        .collect();
-    all.sort_unstable();
-    join(all, 0)
+        .map(|(from, to)| (from.max(window.0), to.min(window.1)));
+    let all = all.filter(|(from, to)| from < to);
+    all.reduce(|one, other| (one.0.min(other.0), one.1.max(other.1)))
+}
+
+/// Rate of waiting with a discard in flight against without, over the intervals within the run by Mantel and Haenszel: what
+/// changes from one interval to the next, as a slow phase does, is no contrast.
+fn contrast(capture: &Capture, disk: u16, run: (u64, u64), waits: &[Wait]) -> Option<f64> {
+    let within = |one: &&Interval| one.start_ns >= run.0 && one.end_ns <= run.1;
+    let intervals: Vec<&Interval> = capture.intervals.iter().filter(within).collect();
+    let share = |one: &Interval| {
+        let mut discards = one.discards.iter().filter(|row| row.disk == disk);
+        let busy = discards.next().map_or(0, |row| row.busy_ns) as f64;
+        (busy / one.end_ns.saturating_sub(one.start_ns).max(1) as f64).min(1.0)
+    };
+    let shares: Vec<f64> = intervals.iter().map(|one| share(one)).collect();
+    let (mut with, mut without, mut told, mut all) = (0.0, 0.0, 0.0, 0.0);
+    for (wait, overlap_ns) in waits
+        .iter()
+        .filter_map(|wait| Some((wait, wait.overlap_ns?)))
+    {
+        let first = intervals.partition_point(|one| one.end_ns <= wait.from_ns);
+        let touched = intervals[first..].iter().zip(&shares[first..]);
+        let touched = touched.take_while(|(one, _)| one.start_ns < wait.to_ns);
+        let parts = touched.map(|(one, share)| (overlap(wait, (one.start_ns, one.end_ns)), *share));
+        let parts: Vec<(f64, f64)> = parts.collect();
+        let expected: f64 = parts.iter().map(|(ns, share)| ns * share).sum();
+        // As much of its overlap as lies in these intervals, in proportion.
+        let covered: f64 = parts.iter().map(|(ns, _)| ns).sum::<f64>()
+            / (wait.weight * wait.to_ns.saturating_sub(wait.from_ns).max(1) as f64);
+        let met = overlap_ns * wait.weight * covered.min(1.0);
+        for (ns, share) in parts {
+            let met = if expected > 0.0 {
+                (ns * share * met / expected).min(ns)
+            } else {
+                0.0
+            };
+            with += met * (1.0 - share);
+            without += (ns - met) * share;
+            told += ns * share.min(1.0 - share);
+            all += ns;
+        }
+    }
+    (all > 0.0 && told >= rules::FREE_SHARE * all)
+        .then(|| with / without.max(with / 1_000.0).max(1.0))
+}
+
+/// Part of the requests that met a discard that was slow, of workloads that had slow ones.
+fn consistency(capture: &Capture, disk: u16) -> Option<f64> {
+    let uses = capture.uses.iter();
+    let slow = uses.filter(|used| used.disk == disk && is_waited_for(used.op) && used.slow_ops > 0);
+    let (met, were_slow) = slow.fold((0u64, 0u64), |(met, were_slow), used| {
+        let slow = used.exposed_slow_ops.min(used.exposed_ops);
+        (
+            met.saturating_add(used.exposed_ops),
+            were_slow.saturating_add(slow),
+        )
+    });
+    (met >= rules::MANY_REQUESTS as u64).then(|| were_slow as f64 / met as f64)
 }
 
 /// Spans in order, those closer than `gap_ns` as one.
@@ -435,64 +589,4 @@ pub(super) fn join(spans: Vec<(u64, u64)>, gap_ns: u64) -> Vec<(u64, u64)> {
 fn overlap(wait: &Wait, (from, to): (u64, u64)) -> f64 {
     let ns = wait.to_ns.min(to).saturating_sub(wait.from_ns.max(from));
     ns as f64 * wait.weight
-}
-
-fn overlap_all(wait: &Wait, spans: &[(u64, u64)]) -> f64 {
-    let first = spans.partition_point(|span| span.1 <= wait.from_ns);
-    let touched = spans[first..].iter().take_while(|span| span.0 < wait.to_ns);
-    touched.map(|span| overlap(wait, *span)).sum()
-}
-
-/// Part of the moments with discards in flight in which somebody waited, of those in which somebody used the disk.
-fn consistency(capture: &Capture, disk: u16, spans: &[(u64, u64)], waits: &[Wait]) -> Option<f64> {
-    let moment_ns = (capture.window.length_ns() / 2_000).max(250_000_000);
-    let (start, end) = (capture.window.start_ns, capture.window.end_ns);
-    let mut waited: Vec<(u64, u64)> = waits
-        .iter()
-        .map(|wait| (wait.from_ns, wait.to_ns))
-        .collect();
-    waited.sort_unstable();
-    let waited = join(waited, 0);
-    let (mut seen, mut hurt) = (0u32, 0u32);
-    let mut at = start;
-    while at < end {
-        let moment = (at, at.saturating_add(moment_ns).min(end));
-        at = moment.1;
-        let length = moment.1 - moment.0;
-        let busy = within(spans, moment);
-        if busy.saturating_mul(5) < length {
-            continue;
-        }
-        let waiting = within(&waited, moment);
-        let is_hurt = waiting.saturating_mul(5) >= busy.min(length);
-        if is_hurt || is_used(capture, disk, moment) {
-            seen += 1;
-            hurt += u32::from(is_hurt);
-        }
-    }
-    (seen >= 3).then(|| f64::from(hurt) / f64::from(seen))
-}
-
-pub(super) fn within(spans: &[(u64, u64)], (from, to): (u64, u64)) -> u64 {
-    let first = spans.partition_point(|span| span.1 <= from);
-    let touched = spans[first..].iter().take_while(|span| span.0 < to);
-    touched
-        .map(|span| span.1.min(to) - span.0.max(from))
-        .total()
-}
-
-/// Whether at least one request of others is to be expected in a moment.
-fn is_used(capture: &Capture, disk: u16, (from, to): (u64, u64)) -> bool {
-    let intervals = capture.intervals.iter();
-    let touched = intervals.filter(|one| one.start_ns < to && one.end_ns > from);
-    let expected = touched.map(|one| {
-        let uses = one.uses.iter();
-        let ops: u64 = uses
-            .filter(|used| used.disk == disk && is_waited_for(used.op))
-            .map(|used| used.ops)
-            .total();
-        let part = one.end_ns.min(to).saturating_sub(one.start_ns.max(from));
-        ops as f64 * part as f64 / one.end_ns.saturating_sub(one.start_ns).max(1) as f64
-    });
-    expected.sum::<f64>() >= 2.0
 }

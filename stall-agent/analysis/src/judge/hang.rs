@@ -19,8 +19,70 @@ pub(super) fn findings(
     workloads: &Workloads<'_>,
 ) -> Vec<Finding> {
     let rows = capture.disks.iter().enumerate();
-    rows.filter_map(|(row, _)| hang(capture, findings, workloads, row))
-        .collect()
+    rows.filter_map(|(row, _)| {
+        hang(capture, findings, workloads, row).or_else(|| ended(capture, findings, workloads, row))
+    })
+    .collect()
+}
+
+/// One that began before the window and ended in it: what was in flight then was never seen to begin, and whoever waited for
+/// it slept.
+fn ended(
+    capture: &Capture,
+    found: &Findings,
+    workloads: &Workloads<'_>,
+    row: usize,
+) -> Option<Finding> {
+    let disk = &capture.disks[row];
+    let start = capture.window.start_ns;
+    disk.in_flight_at_start
+        .filter(|one| one.reads > 0 || one.writes > 0)?;
+    let of_it = |interval: &&stall_capture::Interval| {
+        let mut series = interval.series.iter();
+        series.any(|series| Some(series.disk) == disk.index && series.ops > 0)
+    };
+    let first = capture.intervals.iter().find(of_it)?;
+    let recorded = capture
+        .slow_requests
+        .iter()
+        .chain(&capture.discard_requests)
+        .filter(|one| Some(one.disk) == disk.index && one.completed_ns >= first.start_ns);
+    // In that interval at the latest.
+    let end = recorded
+        .map(|one| one.completed_ns)
+        .min()
+        .map_or(first.start_ns, |end| end.min(first.end_ns));
+    let stood_ns = end.saturating_sub(start);
+    if stood_ns < rules::HANG_NS {
+        return None;
+    }
+    let slept_through = |task: &&stall_report::model::BlockedTask| {
+        let mut sleeps = task.long_sleeps.iter();
+        let until = end.saturating_sub(rules::ASLEEP_NS);
+        !task.process.kernel_thread
+            && sleeps.any(|sleep| {
+                sleep.start_ns <= start.saturating_add(rules::ASLEEP_NS) && sleep.end_ns >= until
+            })
+    };
+    let tasks = found.blocked.iter().filter(slept_through);
+    let lost: BTreeMap<Base, u64> = tasks
+        .filter_map(|task| Some((workloads.of_pid(task.process.pid)?, stood_ns)))
+        .collect();
+    let victims: Vec<Base> = lost.keys().copied().collect();
+    let confidence = if stood_ns >= 5 * rules::HANG_NS {
+        Confidence::High
+    } else {
+        Confidence::Medium
+    };
+    Some(Finding {
+        confidence: Some(confidence),
+        disk: disk.index,
+        disk_row: Some(row),
+        start_ns: start,
+        end_ns: end,
+        share: Some(1.0),
+        ..Finding::new(Kind::DeviceHang).with_victims(&victims, &lost)
+    })
 }
 
 fn hang(

@@ -2,7 +2,6 @@
 
 use super::disk::Disk;
 use super::finding::Finding;
-use super::rules;
 use super::workload::Workloads;
 use crate::findings::Findings;
 use crate::names::Names;
@@ -37,16 +36,15 @@ impl Judged<'_> {
             .disks
             .iter()
             .find(|disk| Some(disk.index) == finding.disk);
-        let discards = disk.map(|disk| disk.discards).unwrap_or_default();
+        let Some(discards) = disk.map(|disk| &disk.discards) else {
+            return false;
+        };
         match finding.kind {
-            Kind::HostTrim | Kind::GuestTrim | Kind::OtherDiscards => discards.doubtful,
-            // Slow with discards in flight nearly all the time, and nothing to compare with.
+            Kind::HostTrim | Kind::GuestTrim | Kind::OtherDiscards => discards.is_doubtful(),
+            // Slow with discards in flight, not much less without, and nothing that tells whose it is.
             Kind::SlowDevice => {
-                !discards.acquitted
-                    && !discards.alike_outside
-                    && discards
-                        .consistency
-                        .is_some_and(|often| often >= rules::CONSISTENT)
+                let met = discards.contrast.is_some() || discards.consistency.is_some();
+                met && !discards.acquitted && !discards.alike_outside
             }
             _ => false,
         }

@@ -285,7 +285,7 @@ fn ruling(judged: &Judged<'_>) -> (Kind, Option<Confidence>, Vec<Lowered>, Optio
         return (Kind::Inconclusive, None, Vec::new(), None);
     }
     let unseen_disks = !judged.capture.host_waits.unseen_disks.is_empty();
-    let hidden = words::below_the_limit(judged) >= rules::EXPLAINED;
+    let hidden = words::below_the_limit(judged) >= judged.told_ns;
     let level = if judged.unseen >= rules::CALM_SHARE || unseen_disks || hidden {
         Confidence::Low
     } else {

@@ -35,11 +35,10 @@ pub(super) const CONTRAST: f64 = 3.0;
 pub(super) const NO_CONTRAST: f64 = 1.5;
 /// Waiting outside of the trim's run, against inside, as rates: above this part something else is slow as well.
 pub(super) const OUTSIDE: f64 = 0.5;
-/// Part of the trim's run that must be free of discards to compare with, and its least length.
+/// Of the waiting within the trim's run, the part that there must be something to compare with.
 pub(super) const FREE_SHARE: f64 = 0.05;
-pub(super) const FREE_NS: u64 = 50_000_000;
-/// Part of the moments with discards in flight in which the victims wait, when discards are what slows them.
-pub(super) const CONSISTENT: f64 = 0.6;
+/// Part of the requests that met a discard that are slow, when discards are what slows them.
+pub(super) const CONSISTENT: f64 = 0.8;
 /// Below this part they have nothing to do with it.
 pub(super) const RARELY: f64 = 0.3;
 /// Who accounts for less than this part of what was waited is told as innocent.

@@ -1,6 +1,7 @@
 //! The verdict in one sentence: cause, victim, how sure, proof. Foreign names in it are as they were found; a terminal
 //! gets them escaped.
 
+use crate::histogram::Buckets;
 use crate::total::Total as _;
 use std::collections::BTreeMap;
 
@@ -296,24 +297,21 @@ pub(super) fn slow_requests(judged: &Judged<'_>) -> u64 {
     waited_for(judged).map(|used| used.slow_ops).total()
 }
 
-/// The largest part of the window that a workload waited in requests beyond what the fastest of them took, each of them
-/// too short to be slow; of workloads that wait for one request at a time, as others wait while they work.
-pub(super) fn below_the_limit(judged: &Judged<'_>) -> f64 {
-    let length = judged.capture.window.length_ns().max(1) as f64;
-    let slow_ns = judged.capture.settings.slow_ns;
-    let one_at_a_time = waited_for(judged).filter(|used| {
-        let mean = used.total_ns / used.ops.max(1);
-        used.total_ns as f64 <= length && mean >= slow_ns / 4
-    });
-    let waited = one_at_a_time.map(|used| {
-        let mut blames = judged.capture.series.iter();
-        let series = blames.find(|one| one.disk == used.disk && one.op == used.op);
-        let fastest =
-            series.and_then(|one| crate::histogram::Buckets::new(&one.total).quantile(50));
-        let usual = fastest.unwrap_or(0).saturating_mul(used.ops);
-        used.total_ns.saturating_sub(usual) as f64 / length
-    });
-    waited.fold(0.0, f64::max)
+/// Time of requests that took five times as long as the middle one of their disk and operation, and half of the slow limit,
+/// on the disk where it is most: too short to be slow each, and somebody may wait for many.
+pub(super) fn below_the_limit(judged: &Judged<'_>) -> u64 {
+    let mut by_disk = BTreeMap::<u16, u64>::new();
+    let series = judged.capture.series.iter();
+    for series in series.filter(|series| is_waited_for(series.op)) {
+        let total = Buckets::new(&series.total);
+        let middle = total.quantile(500).unwrap_or(0);
+        let from_ns = middle
+            .saturating_mul(5)
+            .max(judged.capture.settings.slow_ns / 2);
+        let sum = by_disk.entry(series.disk).or_default();
+        *sum = sum.saturating_add(total.sum_from(from_ns));
+    }
+    by_disk.into_values().max().unwrap_or(0)
 }
 
 /// Part of the waiting on a disk that is discards'.
@@ -500,7 +498,7 @@ pub(super) fn evidence(judged: &Judged<'_>, finding: &Finding) -> Vec<Evidence> 
         .disks
         .iter()
         .find(|disk| Some(disk.index) == finding.disk);
-    let discards = disk.map(|disk| disk.discards).unwrap_or_default();
+    let discards = disk.map(|disk| disk.discards.clone()).unwrap_or_default();
     let by_discards = finding.culprits.iter().any(|one| one.work == Work::Discard);
     if by_discards && !finding.goes_on {
         if let Some(ratio) = discards.contrast {
@@ -523,7 +521,7 @@ pub(super) fn evidence(judged: &Judged<'_>, finding: &Finding) -> Vec<Evidence> 
             all.push(of_share(
                 Fact::Consistency,
                 often,
-                "of the moments with a discard in flight had others waiting",
+                "of the requests that met a discard were slow",
             ));
         }
     }

@@ -259,12 +259,18 @@ impl<'a> Workloads<'a> {
             }
         }
         let writes = matches!(op, Op::Write | Op::AsyncWrite);
-        if writes && self.is_hand(own) && !self.dirtiers.is_empty() {
+        if writes && (self.is_hand(own) || self.is_journal(own)) && !self.dirtiers.is_empty() {
             let sum: u64 = self.dirtiers.iter().map(|(_, bytes)| bytes).total();
             let part = |(base, bytes): &(Base, u64)| (*base, *bytes as f64 / sum as f64);
             return self.dirtiers.iter().map(part).collect();
         }
         vec![(own, 1.0)]
+    }
+
+    /// A thread that commits a filesystem's journal (fs/jbd2), for which others wait.
+    pub(super) fn is_journal(&self, base: Base) -> bool {
+        let one = self.get(base);
+        one.is_kernel && one.program.starts_with("jbd2/")
     }
 
     /// Threads that write what others wrote before: writeback, encryption, thin pools, throttled requests.

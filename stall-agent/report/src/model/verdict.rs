@@ -386,7 +386,7 @@ pub enum Fact {
     ExplainedShare,
     /// Waiting per time with a discard in flight against waiting per time without, inside the run of discards.
     WaitRatio,
-    /// Part of the moments with discards in flight in which others waited.
+    /// Part of the requests that met a discard that were slow.
     Consistency,
     /// Slow requests with a discard in flight.
     ExposedSlow,

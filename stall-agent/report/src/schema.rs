@@ -82,12 +82,15 @@ fn describe(name: &str, one: &mut Value, definitions: &Definitions) {
         let meaning = definitions.get(&(name.to_owned(), member.to_owned()));
         meaning.map(|text| Value::from(text.as_str()))
     };
-    for (field, schema) in one["properties"].as_object_mut().into_iter().flatten() {
+    // An index would put a null where there is none, and `oneOf: null` is no schema.
+    let fields = one.get_mut("properties").and_then(Value::as_object_mut);
+    for (field, schema) in fields.into_iter().flatten() {
         if let (Some(meaning), Value::Object(schema)) = (meaning(field), schema) {
             schema.insert("description".to_owned(), meaning);
         }
     }
-    for variant in one["oneOf"].as_array_mut().into_iter().flatten() {
+    let variants = one.get_mut("oneOf").and_then(Value::as_array_mut);
+    for variant in variants.into_iter().flatten() {
         let value = variant["const"].as_str().and_then(meaning);
         if let Some(meaning) = value {
             variant["description"] = meaning;

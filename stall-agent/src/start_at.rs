@@ -88,7 +88,7 @@ mod tests {
             assert_eq!(every.moment(at(seconds)), at(1_796_000_010));
         }
         let minute = StartAt::new("/1m", now).unwrap().moment(now);
-        assert_eq!(minute.duration_since(now).unwrap().as_secs(), 57);
+        assert_eq!(minute.duration_since(now).unwrap().as_secs(), 37);
     }
 
     #[test]

@@ -115,9 +115,9 @@ fn stall() -> Result<()> {
     let (from, to) = (time(&line, "from")?, time(&line, "to")?);
     let (began, ended) = (time(&line, "began")?, time(&line, "ended")?);
     // On a busy machine another request may be slow within the seconds that are judged.
-    ensure!((1.5..20.0).contains(&(ended - began)), "{line}");
+    ensure!((1.5..60.0).contains(&(ended - began)), "{line}");
     let lost_ns = line["lost_ns"].as_f64().unwrap_or(0.0);
-    ensure!((1.5e9..6e9).contains(&lost_ns), "{line}");
+    ensure!((1.5e9..30e9).contains(&lost_ns), "{line}");
     ensure!(began - from >= 15.0 && to - ended >= 59.0, "{line}");
     ensure!(line["victims"][0]["name"] == "database", "{line}");
     ensure!(

@@ -120,7 +120,7 @@ fn introduce(task: Task, key: ProcessKey) -> Option<*mut EndedIo> {
         files.written(AFTER_STDERR, &raw mut new.open);
     }
     // Another thread of it on another CPU was faster, or there is no room.
-    let _exists = ENDED_IO.insert(key, &*new, BPF_NOEXIST.into());
+    let _exists = ENDED_IO.insert(key, *new, BPF_NOEXIST.into());
     if let Some(row) = ENDED_IO.get_ptr_mut(key) {
         return Some(row);
     }

@@ -71,7 +71,9 @@ impl Kept {
     /// Of these files. Documents are in American English. `xtask/words.txt` has the project's own words; that a misspelled one
     /// is found is tried first.
     pub(crate) fn spelling(&self, workspace: &Workspace, files: &[PathBuf]) -> Result<()> {
-        let misspelled = tempfile::NamedTempFile::with_suffix(".md")?;
+        // Hidden files, as `tempfile` makes them, are not looked at.
+        let mut made = tempfile::Builder::new();
+        let misspelled = made.prefix("misspelled").suffix(".md").tempfile()?;
         // In pieces, or it would be found here.
         fs::write(&misspelled, ["beha", "viour, and rec", "ieved\n"].concat())?;
         let taken = process::succeeds(self.codespell(workspace, AMERICAN).arg(misspelled.path()));

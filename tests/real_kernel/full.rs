@@ -26,7 +26,7 @@ pub(crate) const TESTS: &[Test] = &[
 /// Half again as many as there are rows of who did what where.
 const PROCESSES: u32 = 12_000;
 /// Those that stand for themselves at most, and others on the host.
-const APART: usize = 1_500;
+const APART: usize = 6_000;
 
 /// Check that when every request is slow enough to be recorded, those beyond the interval's budget
 /// are counted as lost records, each of them, and counts of requests lose nothing.

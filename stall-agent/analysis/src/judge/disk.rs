@@ -65,8 +65,6 @@ pub(super) struct Discards {
     pub(super) contrast: Option<f64>,
     /// Part of the requests that met a discard that was slow.
     pub(super) consistency: Option<f64>,
-    /// What that part would be if each waited for the end of a discard that it meets.
-    expected: f64,
     pub(super) acquitted: bool,
     doubtful: bool,
     /// Others waited at much the same rate outside of the run of discards.
@@ -109,7 +107,8 @@ impl Disk {
             let took_ns = request.completed_ns.saturating_sub(request.queued_ns);
             let is_in = request.completed_ns > capture.window.start_ns
                 && request.queued_ns < capture.window.end_ns;
-            let is_victim = is_in && !workloads.is_hand(by) && !workloads.get(by).is_self;
+            let is_hand = workloads.is_hand(by) && !workloads.is_loop_worker(by);
+            let is_victim = is_in && !is_hand && !workloads.get(by).is_self;
             if took_ns < slow_ns || !is_victim || request.stands_for <= 0.0 {
                 continue;
             }
@@ -471,17 +470,13 @@ impl Discards {
         let alike_outside = outside_time >= rules::HANG_NS
             && inside > 0.0
             && rate(all - inside, outside_time) > rules::OUTSIDE * rate(inside, length);
-        let expected = expected_slow(capture, disk);
-        let is_below = |contrast_bound: f64, consistency_bound: f64| match contrast {
-            Some(ratio) => ratio < contrast_bound,
-            None => consistency.is_some_and(|often| often < consistency_bound * expected),
-        };
+        let rarely = || consistency.is_some_and(|often| often < rules::RARELY);
         Self {
             contrast,
             consistency,
-            expected,
-            acquitted: inside <= 0.0 || is_below(rules::NO_CONTRAST, rules::RARELY),
-            doubtful: alike_outside || is_below(rules::CONTRAST, rules::CONSISTENT),
+            acquitted: inside <= 0.0
+                || contrast.map_or_else(rarely, |ratio| ratio < rules::NO_CONTRAST),
+            doubtful: alike_outside || contrast.is_some_and(|ratio| ratio < rules::CONTRAST),
             alike_outside,
             ..Self::default()
         }
@@ -491,11 +486,7 @@ impl Discards {
     fn part(&self) -> f64 {
         match (self.contrast, self.consistency) {
             (Some(ratio), _) if ratio >= rules::CONTRAST => 1.0 - 1.0 / ratio,
-            (None, Some(often))
-                if often >= rules::CONSISTENT * self.expected && !self.alike_outside =>
-            {
-                1.0
-            }
+            (None, Some(often)) if often >= rules::CONSISTENT && !self.alike_outside => 1.0,
             _ => 0.0,
         }
     }
@@ -580,23 +571,6 @@ fn consistency(capture: &Capture, disk: u16) -> Option<f64> {
         )
     });
     (met >= rules::MANY_REQUESTS as u64).then(|| were_slow as f64 / met as f64)
-}
-
-/// The part of the requests that come while a discard is in flight, at any moment of it, and wait for its end, that are slow; at
-/// least a half, as short discards tell little.
-fn expected_slow(capture: &Capture, disk: u16) -> f64 {
-    let rows = capture.discards.iter().filter(|row| row.disk == disk);
-    let (ops, device_ns) = rows.fold((0u64, 0u64), |(ops, device_ns), row| {
-        (
-            ops.saturating_add(row.ops),
-            device_ns.saturating_add(row.device_ns),
-        )
-    });
-    if ops == 0 || device_ns == 0 {
-        return 1.0;
-    }
-    let mean_ns = device_ns as f64 / ops as f64;
-    (1.0 - slow_ns(capture, disk) as f64 / mean_ns).clamp(0.5, 1.0)
 }
 
 /// Spans in order, those closer than `gap_ns` as one.

@@ -291,6 +291,18 @@ impl<'a> Workloads<'a> {
             })
     }
 
+    /// A loop device's workers wait for the disk that has its file: whoever uses the loop device waits as long.
+    pub(super) fn is_loop_worker(&self, base: Base) -> bool {
+        let one = self.get(base);
+        let is_loops = |name: &str| {
+            let number = name.strip_prefix("loop");
+            number.is_some_and(|rest| rest.starts_with(|at: char| at.is_ascii_digit()))
+        };
+        let mut processes = one.processes.iter();
+        one.is_kernel
+            && processes.any(|process| is_loops(process.worker.as_deref().unwrap_or(&process.comm)))
+    }
+
     /// Workloads that belong to the same program, and those of the same scope.
     pub(super) fn same_program(&self, one: Base, other: Base) -> bool {
         let (one, other) = (self.get(one), self.get(other));

@@ -15,6 +15,7 @@ mod interval;
 mod inventory;
 mod packed;
 mod request;
+pub mod sample;
 mod task;
 
 use std::io::Read;

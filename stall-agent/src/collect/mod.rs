@@ -12,7 +12,6 @@ pub mod names;
 pub mod owner;
 pub mod packed;
 pub mod records;
-pub mod sample;
 pub mod series;
 pub mod snapshot;
 pub mod stacks;

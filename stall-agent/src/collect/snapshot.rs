@@ -12,10 +12,10 @@ use stall_common::uses::{Use as Sums, UseKey};
 
 use super::intervals::Intervals;
 use super::maps::Maps;
-use super::sample::Key;
 use super::series::Series;
 use super::uses::{Grown, Rows};
 use stall_capture as capture;
+use stall_capture::sample::Key;
 use stall_capture::{
     Histogram, Interval, IntervalDiscards, IntervalDisk, IntervalSeries, IntervalUse,
     IntervalWaited, Op,

@@ -16,13 +16,13 @@ use super::waits;
 use crate::collect::blocked::Tasks;
 use crate::collect::d_state::Found;
 use crate::collect::names::Known;
-use crate::collect::sample::{Key, Sample};
 use crate::collect::snapshot::Snapshots;
 use crate::collect::uses::Rows;
 use crate::collect::{blocked, clock, in_flight, loss, owner, records};
 use crate::confine::memory;
 use crate::failure::Failure;
 use crate::overhead;
+use stall_capture::sample::{Key, Sample};
 use stall_capture::{
     Actor, Blocked, Capture, Confinement, Discards, Disk, EndedRequest, FORMAT, Holder, Host,
     Overhead, Owner, Process, Stack, UnfinishedRequest, UnfinishedSleep, VERSION,

@@ -20,7 +20,6 @@ use crate::collect::loss::Own;
 use crate::collect::maps::Maps;
 use crate::collect::names::Names;
 use crate::collect::records::{self, Record};
-use crate::collect::sample::Sample;
 use crate::collect::snapshot::Snapshots;
 use crate::collect::stacks::Stacks;
 use crate::collect::{budgets, clock, in_flight, task_io};
@@ -30,6 +29,7 @@ use crate::probe::coverage;
 use crate::probe::loader::{self, Attached};
 use crate::probe::sizes::Sizes;
 use crate::progress::{Line, Progress, Verbosity, Worst};
+use stall_capture::sample::Sample;
 use stall_capture::{Confinement, EndedSleep, Gap, Host, Settings, Window};
 use stall_host::HostRoot;
 

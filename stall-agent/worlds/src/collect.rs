@@ -6,6 +6,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use stall_capture::sample::{Key, Sample};
 use stall_capture::{
     self as capture, Actor, Blocked, Capture, CgroupLimit, Contents, DeviceState, Dirtied,
     Discards, DiskFacts, DiskStat, EndedRequest, EndedSleep, FrozenFilesystem, Histogram, Host,
@@ -21,7 +22,6 @@ use stall_common::request::{Op as Abi, SERVICE_MIN_NS};
 use crate::dice::Dice;
 use crate::log::{Counters, Ended, Log, Process, Sleep, Tick, Why};
 use crate::people::{self, OPENS};
-use crate::sample::{Key, Sample};
 use crate::world::{Class, Does, Freeze, MS, Ns, S, World};
 
 /// Records in an interval: slow requests, discards, sleeps.
@@ -140,8 +140,8 @@ impl<'a> Collection<'a> {
             stack_ids: HashMap::new(),
             tasks: BTreeMap::new(),
             blocked: BTreeMap::new(),
-            slow_requests: Sample::new(world.seed),
-            discard_requests: Sample::new(world.seed ^ 1),
+            slow_requests: Sample::default(),
+            discard_requests: Sample::default(),
             dice: Dice::new(world.seed ^ 2),
             long_sleeps: Vec::new(),
             intervals: Vec::new(),
@@ -667,7 +667,7 @@ impl<'a> Collection<'a> {
     fn into_capture(mut self) -> Capture {
         let unfinished_requests = self.unfinished_requests();
         let unfinished_sleeps = self.unfinished_sleeps();
-        let (slow_requests, discard_requests) = self.sampled(0);
+        let (slow_requests, discard_requests) = self.sampled();
         self.cut_sleeps();
         let tasks = self.task_rows();
         let disks = self.disk_rows();
@@ -725,14 +725,13 @@ impl<'a> Collection<'a> {
     }
 
     /// Those that are drawn, in order of their ends.
-    fn sampled(&mut self, seed: u64) -> (Vec<EndedRequest>, Vec<EndedRequest>) {
+    fn sampled(&mut self) -> (Vec<EndedRequest>, Vec<EndedRequest>) {
         let uses = &self.uses;
         let of = |key: &Key| uses.get(key);
-        let take = |sample: &mut Sample| std::mem::replace(sample, Sample::new(seed));
-        let slow = take(&mut self.slow_requests);
+        let slow = std::mem::take(&mut self.slow_requests);
         let (slow, dropped) = slow.into_rows(|key| of(key).map_or(0, |row| row.slow_ops));
         self.not_kept += dropped;
-        let discards = take(&mut self.discard_requests);
+        let discards = std::mem::take(&mut self.discard_requests);
         let (discards, dropped) = discards.into_rows(|key| of(key).map_or(0, |row| row.ops));
         self.not_kept += dropped;
         (slow, discards)

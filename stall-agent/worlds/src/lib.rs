@@ -50,7 +50,6 @@ pub mod log;
 pub mod parts;
 pub mod people;
 pub mod play;
-mod sample;
 pub mod score;
 pub mod shown;
 pub mod table;

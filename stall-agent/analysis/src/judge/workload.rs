@@ -47,6 +47,14 @@ pub(super) struct Workload<'a> {
     pub(super) is_self: bool,
 }
 
+impl Workload<'_> {
+    /// Of workers of the kernel, the work queue where it is known.
+    fn worker_names(&self) -> impl Iterator<Item = &str> {
+        let processes = self.processes.iter();
+        processes.map(|process| process.worker.as_deref().unwrap_or(&process.comm))
+    }
+}
+
 #[derive(PartialEq, Eq, Hash, PartialOrd, Ord)]
 struct Key {
     scope: Scope,
@@ -276,19 +284,15 @@ impl<'a> Workloads<'a> {
     /// Threads that write what others wrote before: writeback, encryption, thin pools, throttled requests.
     pub(super) fn is_hand(&self, base: Base) -> bool {
         let one = self.get(base);
-        let names = one.processes.iter().map(|process| {
-            let worker = process.worker.as_deref();
-            worker.unwrap_or(&process.comm)
-        });
+        let hands = [
+            "kworker", "flush-", "kcryptd", "dmcrypt", "kthrotld", "dm-thin", "loop", "md",
+        ];
+        let is_one = |name: &str| hands.iter().any(|hand| name.starts_with(hand));
         one.is_kernel
             && !one.is_unknown
-            && names.into_iter().any(|name| {
-                let hands = [
-                    "kworker", "flush-", "kcryptd", "dmcrypt", "kthrotld", "dm-thin", "loop", "md",
-                ];
-                hands.iter().any(|hand| name.starts_with(hand))
-                    || one.program.starts_with("kworker")
-            })
+            && one
+                .worker_names()
+                .any(|name| is_one(name) || one.program.starts_with("kworker"))
     }
 
     /// A loop device's workers wait for the disk that has its file: whoever uses the loop device waits as long.
@@ -298,9 +302,7 @@ impl<'a> Workloads<'a> {
             let number = name.strip_prefix("loop");
             number.is_some_and(|rest| rest.starts_with(|at: char| at.is_ascii_digit()))
         };
-        let mut processes = one.processes.iter();
-        one.is_kernel
-            && processes.any(|process| is_loops(process.worker.as_deref().unwrap_or(&process.comm)))
+        one.is_kernel && one.worker_names().any(is_loops)
     }
 
     /// Workloads that belong to the same program, and those of the same scope.

@@ -24,6 +24,26 @@ pub(super) struct Slice {
     pub(super) ends: Vec<u64>,
 }
 
+/// The slice of a request of the capture or the report: each has these fields by these names.
+macro_rules! slice {
+    ($request:expr, $device:expr, $label:expr, $end_ns:expr, $state:expr) => {
+        Slice {
+            device: $device,
+            label: $label($request.actor),
+            op: $request.op,
+            is_discard: is_discard($request.op),
+            actor: $request.actor,
+            tid: $request.tid,
+            bytes: $request.bytes,
+            start_ns: $request.queued_ns,
+            end_ns: $end_ns,
+            state: $state,
+            begins: Vec::new(),
+            ends: Vec::new(),
+        }
+    };
+}
+
 /// All of them, in the order of their submission, with the arrows from what the culprits sent to what waited for it.
 pub(super) fn slices(report: &Report) -> Vec<Slice> {
     let labels: BTreeMap<u32, &str> = report
@@ -40,11 +60,18 @@ pub(super) fn slices(report: &Report) -> Vec<Slice> {
             .requests
             .slowest
             .iter()
-            .map(|request| slowest(request, &label))
+            .map(|request: &Request| {
+                let end_ns = request.queued_ns.saturating_add(request.total_ns);
+                slice!(request, request.device.clone(), label, end_ns, "ended")
+            })
             .collect(),
     };
     let unfinished = report.requests.unfinished.iter();
-    slices.extend(unfinished.map(|request| outstanding(request, &label)));
+    slices.extend(unfinished.map(|request: &UnfinishedRequest| {
+        let end_ns = request.queued_ns.saturating_add(request.age_ns);
+        let device = request.device.clone();
+        slice!(request, device, label, end_ns, "had not ended")
+    }));
     slices.sort_by_key(|slice| (slice.start_ns, slice.end_ns));
     arrows(report, &mut slices);
     slices
@@ -63,56 +90,10 @@ fn recorded(report: &Report, capture: &Capture, label: &impl Fn(u32) -> String) 
         .iter()
         .chain(&capture.discard_requests);
     let slice = |request: &EndedRequest| {
-        Some(Slice {
-            device: id(request.disk)?,
-            label: label(request.actor),
-            op: request.op,
-            is_discard: is_discard(request.op),
-            actor: request.actor,
-            tid: request.tid,
-            bytes: request.bytes,
-            start_ns: request.queued_ns,
-            end_ns: request.completed_ns,
-            state: "ended",
-            begins: Vec::new(),
-            ends: Vec::new(),
-        })
+        let end_ns = request.completed_ns;
+        Some(slice!(request, id(request.disk)?, label, end_ns, "ended"))
     };
     all.filter_map(slice).collect()
-}
-
-fn slowest(request: &Request, label: &impl Fn(u32) -> String) -> Slice {
-    Slice {
-        device: request.device.clone(),
-        label: label(request.actor),
-        op: request.op,
-        is_discard: is_discard(request.op),
-        actor: request.actor,
-        tid: request.tid,
-        bytes: request.bytes,
-        start_ns: request.queued_ns,
-        end_ns: request.queued_ns.saturating_add(request.total_ns),
-        state: "ended",
-        begins: Vec::new(),
-        ends: Vec::new(),
-    }
-}
-
-fn outstanding(request: &UnfinishedRequest, label: &impl Fn(u32) -> String) -> Slice {
-    Slice {
-        device: request.device.clone(),
-        label: label(request.actor),
-        op: request.op,
-        is_discard: is_discard(request.op),
-        actor: request.actor,
-        tid: request.tid,
-        bytes: request.bytes,
-        start_ns: request.queued_ns,
-        end_ns: request.queued_ns.saturating_add(request.age_ns),
-        state: "had not ended",
-        begins: Vec::new(),
-        ends: Vec::new(),
-    }
 }
 
 /// To each request of others on the verdict's disk, from the culprits' request that was there with it the longest.

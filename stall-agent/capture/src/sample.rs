@@ -8,7 +8,7 @@
 
 use std::collections::BTreeMap;
 
-use stall_capture::{EndedRequest, Op};
+use crate::{EndedRequest, Op};
 
 /// Requests kept of all rows.
 const MOST: usize = 2_000;
@@ -122,7 +122,7 @@ impl Sample {
             // Those that were sent before there was a row for them are not in its sum.
             let all = (all(&key) as f64).max(row.drawn.len() as f64);
             rows.extend(row.drawn.iter().map(|drawn| EndedRequest {
-                stands_for: in_text(stands(drawn) * all / sum),
+                stands_for: stands(drawn) * all / sum,
                 ..drawn.request.clone()
             }));
         }
@@ -183,11 +183,6 @@ fn share(lengths: &mut [usize], room: usize) -> usize {
         left -= length;
     }
     usize::MAX
-}
-
-/// A number that comes back as it was from the text of a capture, which few decimal places do and many do not: in 1024ths.
-fn in_text(number: f64) -> f64 {
-    (number * 1_024.0).round() / 1_024.0
 }
 
 fn cut_longest(longest: &mut Vec<EndedRequest>) {
@@ -255,7 +250,7 @@ mod tests {
         let hiccups = |row: &EndedRequest| row.completed_ns - row.queued_ns == 20 * MS;
         let share = stood_for(&rows, hiccups) / 6_000.0;
         assert!((0.28..0.39).contains(&share), "{share} instead of a third");
-        assert!((stood_for(&rows, |_| true) - 6_000.0).abs() <= 2_000.0 / 2_048.0);
+        assert!((stood_for(&rows, |_| true) - 6_000.0).abs() < 1e-6);
         assert_eq!(rows.len() as u64 + dropped, 6_000);
         let zero = rows.iter().filter(|row| row.stands_for == 0.0).count();
         assert!(zero > 0 && zero <= LONGEST, "{zero} are shown beside it");
@@ -316,8 +311,7 @@ mod tests {
             for (actor, count) in all.iter().enumerate() {
                 let of = |row: &EndedRequest| row.actor as usize == actor;
                 if rows.iter().any(of) {
-                    let rounded = rows.len() as f64 / 2_048.0;
-                    prop_assert!((stood_for(&rows, of) - *count as f64).abs() <= rounded + 1e-6);
+                    prop_assert!((stood_for(&rows, of) - *count as f64).abs() < 1e-3);
                 }
             }
         }
